@@ -1,0 +1,41 @@
+"""openfaceplus: who is in a photo, or honestly that it is a stranger.
+
+    model = openfaceplus.load("model/")
+    for decision in model.identify("photo.jpg"):
+        print(decision.name, decision.confidence)
+
+Names are imported on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from openfaceplus.version import __version__
+
+_PUBLIC = {
+    "align": "openfaceplus.api",
+    "embed": "openfaceplus.api",
+    "load": "openfaceplus.api",
+    "train": "openfaceplus.api",
+    "Box": "openfaceplus.faces",
+    "Chip": "openfaceplus.faces",
+    "ChipSpec": "openfaceplus.faces",
+    "Decision": "openfaceplus.faces",
+    "Face": "openfaceplus.faces",
+    "Model": "openfaceplus.model",
+    "OpenFacePlusError": "openfaceplus.errors",
+}
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'openfaceplus' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

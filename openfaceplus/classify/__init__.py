@@ -1,0 +1,1 @@
+"""Vectors and names -> a classifier -> decisions."""

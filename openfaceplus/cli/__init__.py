@@ -1,0 +1,46 @@
+"""The command line. ``openfaceplus COMMAND`` runs ``main(argv)`` of the module of that name."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "align": "find faces and cut aligned chips",
+    "represent": "turn chips into embeddings",
+    "train": "photos in a folder per person -> a model",
+    "infer": "say who is in new photos",
+    "models": "list, fetch and locate model files",
+    "demo": "run the whole flow on sample photos",
+    "version": "print the version and those of the libraries",
+}
+
+_WIDTH = max(map(len, COMMANDS))
+HELP = f"""usage: openfaceplus COMMAND [options]
+
+Put photos in a folder per person, train, and be told who is in a new photo, or honestly that it
+is a stranger.
+
+commands:
+{chr(10).join(f"  {name:{_WIDTH}}  {text}" for name, text in COMMANDS.items())}
+
+example:
+  openfaceplus train training-images/ -o model/
+  openfaceplus infer -m model/ photo.jpg
+
+`openfaceplus COMMAND --help` explains one command."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return 0 if argv else 2
+    name, *rest = argv
+    if name in ("-V", "--version"):
+        name = "version"
+    if name not in COMMANDS:
+        print(f"openfaceplus: there is no command {name!r}; see openfaceplus --help", file=sys.stderr)
+        return 2
+    return import_module(f"openfaceplus.cli.{name}").main(rest)

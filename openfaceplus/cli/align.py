@@ -1,0 +1,149 @@
+"""``openfaceplus align`` and OpenFace's ``util/align-dlib.py``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.cli import common
+
+OPENFACE_LANDMARKS = ("outerEyesAndNose", "innerEyesAndBottomLip")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus align PHOTOS -o CHIPS``."""
+    parse = common.parser(
+        "openfaceplus align",
+        "Find the face in every photo of a folder-per-person tree and cut an aligned chip.",
+        "  openfaceplus align training-images/ -o aligned-images/\n"
+        "  openfaceplus align training-images/ -o aligned-images/ --profile openface",
+    )
+    parse.add_argument("input", type=Path, metavar="PHOTOS", help="a folder with one folder a person")
+    parse.add_argument(
+        "-o", "--output", type=Path, default=Path("aligned-images"), metavar="CHIPS",
+        help="where chips and alignment.csv go (default: %(default)s)",
+    )  # fmt: skip
+    add_alignment(parse)
+    common.add_recipe(parse)
+    common.add_photos(parse)
+    return common.run(parse, argv, lambda args: _align(args, args.input, args.output, None))
+
+
+def script(argv: list[str] | None = None) -> int:
+    """OpenFace's grammar: ``align-dlib.py PHOTOS align LANDMARKS CHIPS [--size 96]``."""
+    parse = common.parser(
+        "align-dlib.py",
+        "Align a folder-per-person tree of photos, or compute their mean landmarks.",
+        "  ./util/align-dlib.py training-images/ align outerEyesAndNose aligned-images/ --size 96\n"
+        "  ./util/align-dlib.py training-images/ computeMean --numImages 100",
+    )
+    parse.add_argument("inputDir", type=Path, help="a folder with one folder a person")
+    _add_predictor(parse, None)
+    modes = parse.add_subparsers(dest="mode", required=True)
+    mean = modes.add_parser("computeMean", help="write mean.csv and std.csv of the landmarks")
+    mean.add_argument("--numImages", type=int, default=0, help="how many photos; 0 for all")
+    mean.add_argument(
+        "--modelDir", type=Path, default=Path("."), help="where the files go (default: here)"
+    )
+    common.add_photos(mean)
+    align = modes.add_parser("align", help="cut aligned chips")
+    align.add_argument("landmarks", choices=OPENFACE_LANDMARKS, help="what to align by")
+    align.add_argument("outputDir", type=Path, help="where chips and alignment.csv go")
+    align.add_argument("--size", type=int, default=96, help="side in pixels (default: %(default)s)")
+    align.add_argument(
+        "--version", type=int, choices=(1, 2), default=1, help="OpenFace's; both give the same here"
+    )
+    add_alignment(align)
+    common.add_recipe(align)
+    common.add_photos(align)
+    for mode in (mean, align):
+        _add_predictor(mode, argparse.SUPPRESS)
+        common.add_everywhere(mode, argparse.SUPPRESS)
+    return common.run(parse, argv, _script)
+
+
+def _script(args: Any) -> int:
+    from openfaceplus.faces import ChipSpec
+
+    if args.mode == "computeMean":
+        return _mean(args)
+    return _align(args, args.inputDir, args.outputDir, ChipSpec(args.size, args.landmarks))
+
+
+def _add_predictor(to: argparse.ArgumentParser, default: Any) -> None:
+    to.add_argument(
+        "--dlibFacePredictor", metavar="FILE", default=default,
+        help="a shape predictor of dlib in place of the installed ones",
+    )  # fmt: skip
+
+
+def add_alignment(to: argparse.ArgumentParser) -> None:
+    """Options of alignment beside the recipe."""
+    to.add_argument("--skipMulti", action="store_true", help="leave out photos with several faces")
+    to.add_argument(
+        "--fallbackLfw", type=Path, metavar="DIR",
+        help="where no face is found, copy DIR/<person>/<photo>.jpg instead",
+    )  # fmt: skip
+    to.add_argument(
+        "--keep-flawed", action="store_true",
+        help="keep faces too small or too blurred to be recognised",
+    )  # fmt: skip
+
+
+def recipe_of(args: Any, chip: Any = None) -> Any:
+    """The recipe that the options ask for."""
+    from openfaceplus import recipe, weights
+
+    points = args.points
+    if points is None and chip is not None and (
+        chip.template == "innerEyesAndBottomLip" or weights.locate("nn4.small2")
+    ):
+        # The mouth is not among five landmarks; and nn4.small2 was trained on 68.
+        points = 68
+    return recipe.recipe(
+        args.profile or "dlib",
+        detector=args.detector,
+        landmarks=points,
+        chip=chip,
+        embedder=args.embedder,
+        views=args.views,
+        predictor=getattr(args, "dlibFacePredictor", None),
+    )
+
+
+def options_of(args: Any) -> Any:
+    """The alignment options among a command's."""
+    from openfaceplus.stages.align import AlignOptions
+
+    return AlignOptions(
+        skip_multi=args.skipMulti,
+        keep_flawed=args.keep_flawed,
+        fallback=args.fallbackLfw,
+        max_pixels=args.max_pixels,
+        commercial=args.commercial,
+    )
+
+
+def _align(args: Any, photos: Path, output: Path, chip: Any) -> int:
+    from openfaceplus.stages.align import align
+
+    summary = align(
+        photos, output, recipe_of(args, chip), options_of(args),
+        jobs=args.jobs, progress=common.progress,
+    )  # fmt: skip
+    return common.report(summary, args.json, args.verbose)
+
+
+def _mean(args: Any) -> int:
+    from openfaceplus.stages.mean import mean_landmarks
+
+    count = mean_landmarks(
+        args.inputDir, args.modelDir, predictor=args.dlibFacePredictor, sample=args.numImages,
+        commercial=args.commercial, jobs=args.jobs, progress=common.progress,
+    )  # fmt: skip
+    if args.json:
+        common.print_json({"photos": count, "mean": str(args.modelDir / "mean.csv")})
+    else:
+        print(f"mean and deviation of the landmarks of {count} faces: {args.modelDir}/mean.csv, std.csv")
+    return common.OK

@@ -1,0 +1,181 @@
+"""What all commands share: options, exit statuses, errors in one line, progress."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.errors import OpenFacePlusError
+from openfaceplus.files import shown
+
+OK, SOME_FAILED, CANNOT, INTERRUPTED = 0, 1, 2, 130
+STATUSES = "exit status: 0 all done, 1 some photos failed, 2 nothing could be done, 130 interrupted"
+
+
+def parser(name: str, about: str, examples: str) -> argparse.ArgumentParser:
+    """A parser with the options that every command has."""
+    made = argparse.ArgumentParser(
+        name,
+        description=about,
+        epilog=f"examples:\n{examples.rstrip()}\n\n{STATUSES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_everywhere(made)
+    return made
+
+
+def add_everywhere(to: argparse.ArgumentParser, default: Any = False) -> None:
+    """Options of every command; ``default`` is SUPPRESS in sub-commands, which take them too."""
+    group = to.add_argument_group("everywhere")
+    for flag, text in (
+        ("--json", "print the result as JSON"),
+        ("--verbose", "say more about what is done"),
+        ("--debug", "show the traceback of an error"),
+        ("--commercial", "refuse models whose licence forbids commercial use"),
+    ):
+        group.add_argument(flag, action="store_true", default=default, help=text)
+
+
+def add_recipe(to: argparse.ArgumentParser) -> None:
+    """Options that decide how a photo becomes an embedding."""
+    from openfaceplus.detect import DETECTORS
+    from openfaceplus.embedding import EMBEDDERS
+    from openfaceplus.recipe import PROFILES
+
+    group = to.add_argument_group("recipe")
+    group.add_argument("--profile", choices=PROFILES, help="what belongs together (default: dlib)")
+    group.add_argument("--detector", choices=DETECTORS, help="what finds faces (default: hog)")
+    group.add_argument(
+        "--landmarks", type=int, choices=(5, 68), dest="points",
+        help="landmarks to align by (default: 5; 68 is not for commercial use)",
+    )  # fmt: skip
+    group.add_argument("--embedder", choices=EMBEDDERS, help="the network (default: dlib)")
+    group.add_argument(
+        "--views", type=int,
+        help="1: the chip; 2: and its mirror image (default); 6: three crops, mirrored; slower",
+    )  # fmt: skip
+
+
+def add_photos(to: argparse.ArgumentParser) -> None:
+    """Options of commands that read many photos."""
+    from openfaceplus.images import MAX_PIXELS
+
+    add_jobs(to)
+    to.add_argument(
+        "--max-pixels", type=int, default=MAX_PIXELS, metavar="N",
+        help="refuse photos of more pixels (default: %(default)s)",
+    )  # fmt: skip
+
+
+def add_jobs(to: argparse.ArgumentParser) -> None:
+    """The number of processes."""
+    to.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
+
+
+def run(parse: argparse.ArgumentParser, argv: list[str] | None, command: Callable[[Any], int]) -> int:
+    """Parse, set up logging, run the command and turn errors into one line and a status."""
+    args = parse.parse_args(sys.argv[1:] if argv is None else argv)
+    # A name with bytes that are not UTF-8 must not stop the run that prints it.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    logging.basicConfig(
+        level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s", force=True
+    )
+    try:
+        return command(args)
+    except OpenFacePlusError as error:
+        if args.debug:
+            raise
+        return _stop(parse.prog, str(error), CANNOT)
+    except MemoryError:
+        if args.debug:
+            raise
+        return _stop(parse.prog, "out of memory; try fewer --jobs or smaller photos", CANNOT)
+    except KeyboardInterrupt:
+        return _stop(
+            parse.prog, "interrupted; the same command goes on where it stopped", INTERRUPTED
+        )
+    except BrokenPipeError:
+        # The reader of our output, such as head, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _stop(program: str, message: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"{program}: {' '.join(shown(line) for line in message.splitlines())}", file=sys.stderr)
+    return status
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[], object]]:
+    """A bar with rate and time left on standard error, once two seconds have passed."""
+    from tqdm import tqdm
+
+    with tqdm(
+        total=total, desc=label, unit=" photos", delay=2, mininterval=0.5, dynamic_ncols=True,
+        disable=total == 0,
+    ) as bar:  # fmt: skip
+        yield bar.update
+
+
+class DownloadProgress:
+    """A bar for a model's download, given to ``weights.require``."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, done: int, total: int | None) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(
+                total=total, desc="downloading model", unit="B", unit_scale=True, unit_divisor=1024
+            )
+        self._bar.update(done - self._bar.n)
+        if done == total:
+            self._bar.close()
+            self._bar = None
+
+
+def report(summary: Any, as_json: bool, verbose: bool) -> int:
+    """Print what became of a stage's inputs and give the exit status that follows."""
+    for remark in summary.remarks:
+        print(remark, file=sys.stderr)
+    if as_json:
+        print_json(
+            {
+                "stage": summary.verb,
+                "table": str(summary.table),
+                "photos": len(summary.rows),
+                "usable": summary.succeeded,
+                "counts": summary.counts,
+            }
+        )
+    else:
+        if verbose:
+            for row in summary.rows:
+                print(f"{row['status']:>13}  {shown(row.get('photo') or row['chip'])}")
+        for row in summary.rows:
+            if row["status"] not in summary.usable:
+                print(f"  {row['status']}: {shown(row['reason'])}", file=sys.stderr)
+        print(summary)
+    return SOME_FAILED if summary.failed else OK
+
+
+def print_json(data: Any) -> None:
+    """One JSON value on one line of standard output."""
+    print(json.dumps(data, ensure_ascii=False))
+
+
+def path_list(values: Sequence[str]) -> list[Path]:
+    """Command-line arguments as paths."""
+    return [Path(value) for value in values]

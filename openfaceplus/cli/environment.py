@@ -1,0 +1,19 @@
+"""Running a script of the source tree with the Python that ``make`` installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def script(name: str) -> int:
+    """Run ``openfaceplus.cli.<name>.script()``, in the project's venv where this Python lacks dlib."""
+    python = _ROOT / ".venv" / "bin" / "python"
+    if find_spec("dlib") is None and python.exists() and Path(sys.prefix) != _ROOT / ".venv":
+        os.execv(python, [str(python), *sys.argv])
+    return import_module(f"openfaceplus.cli.{name}").script()

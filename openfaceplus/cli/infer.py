@@ -1,0 +1,150 @@
+"""``openfaceplus infer``: who is in new photos."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.cli import common
+from openfaceplus.cli.represent import device_of
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus infer -m MODEL PHOTO ...``."""
+    parse = common.parser(
+        "openfaceplus infer",
+        "Name the people in photos, or say that they are unknown.",
+        "  openfaceplus infer -m model/ photo.jpg\n"
+        "  openfaceplus infer -m model/ --multi --annotate labelled/ party/*.jpg",
+    )
+    parse.add_argument(
+        "-m", "--model", metavar="MODEL",
+        help="a model folder or classifier.pkl (default: $OPENFACEPLUS_CLASSIFIER, or the one below "
+        "the working folder)",
+    )  # fmt: skip
+    parse.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
+    add_inference(parse)
+    return common.run(parse, argv, lambda args: infer(args, args.model, args.photos))
+
+
+def add_inference(to: argparse.ArgumentParser) -> None:
+    """Options of inference, shared with ``demos/classifier.py infer``."""
+    from openfaceplus.detect import DETECTORS
+    from openfaceplus.images import MAX_PIXELS
+
+    to.add_argument("--multi", action="store_true", help="name all faces, from left to right")
+    to.add_argument(
+        "--threshold", type=float, metavar="S", help="accept scores from S up, whatever was trained"
+    )
+    to.add_argument(
+        "--annotate", type=Path, metavar="DIR",
+        help="write the photos there with labelled boxes: green known, red unknown",
+    )  # fmt: skip
+    to.add_argument("--detector", choices=DETECTORS, help="what finds faces (default: as trained)")
+    to.add_argument("--max-pixels", type=int, default=MAX_PIXELS, metavar="N",
+                    help="refuse photos of more pixels (default: %(default)s)")  # fmt: skip
+    to.add_argument("--device", help="cpu or cuda (default: cpu)")
+    to.add_argument("--cuda", action="store_true", help="use the graphics processor")
+
+
+def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
+    """Print who is in each photo; 1 if any photo failed, after all others were done."""
+    from openfaceplus.errors import PhotoError
+    from openfaceplus.images import photos_in, read_photo
+    from openfaceplus.model import Model
+
+    model = Model.load(
+        model_path,
+        detector=args.detector,
+        network=getattr(args, "networkModel", None),
+        predictor=getattr(args, "dlibFacePredictor", None),
+        commercial=args.commercial,
+        device=device_of(args),
+        progress=common.DownloadProgress(),
+    )
+    paths = photos_in(photos)
+    names = _annotation_names(paths)
+    failed = False
+    with common.progress("infer", len(paths)) as advance:
+        for path in paths:
+            error, decisions = None, []
+            try:
+                photo = read_photo(path, max_pixels=args.max_pixels)
+                decisions = model.decide(photo, not args.multi, args.threshold)
+                if args.annotate:
+                    _annotate(args.annotate / names[path], photo, decisions)
+            except PhotoError as problem:
+                error, failed = problem, True
+            if args.json:
+                common.print_json(_as_dict(path, error, decisions))
+            else:
+                _print(path, error, decisions, args.multi)
+            advance()
+    return common.SOME_FAILED if failed else common.OK
+
+
+def _print(path: Path, error: Exception | None, decisions: Sequence[Any], multi: bool) -> None:
+    from openfaceplus.files import shown
+    from openfaceplus.model import centre
+
+    print(f"\n=== {shown(path)} ===", flush=True)
+    if error is not None:
+        print(f"No result: {error}")
+        return
+    if multi:
+        print("List of faces in image from left to right")
+    for decision in decisions:
+        place = f" @ x={centre(decision.box)}" if multi else ""
+        name = "unknown" if decision.name is None else decision.name
+        line = f"Predict {shown(name)}{place} with {decision.confidence:.2f} confidence"
+        if decision.name is None:
+            why = f"closest: {shown(decision.closest)}"
+            if decision.note:
+                why = f"{decision.note.replace('_', ' ')} to be recognised; {why}"
+            line += f" ({why})"
+        print(line + ".")
+
+
+def _as_dict(path: Path, error: Exception | None, decisions: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "error": None if error is None else str(error),
+        "faces": [
+            {
+                "box": decision.box.rounded(),
+                "name": decision.name,
+                "closest": decision.closest,
+                "confidence": round(decision.confidence, 4),
+                "score": round(decision.score, 4),
+                "threshold": round(decision.threshold, 4),
+                "note": decision.note,
+            }
+            for decision in decisions
+        ],
+    }
+
+
+def _annotate(path: Path, photo: Any, decisions: Sequence[Any]) -> None:
+    from openfaceplus.images import save_image
+    from openfaceplus.model import annotate
+
+    save_image(path, annotate(photo, decisions))
+    print(f"annotated: {path}", file=sys.stderr)
+
+
+def _annotation_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each photo's picture; photos of one name from two folders get a number."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        suffix = path.suffix if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
+        for number in range(1, len(paths) + 2):
+            name = path.stem + ("" if number == 1 else f"-{number}") + suffix
+            if name not in taken:
+                break
+        names.setdefault(path, name)
+        taken.add(name)
+    return names

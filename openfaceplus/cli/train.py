@@ -1,0 +1,75 @@
+"""``openfaceplus train``: photos in a folder per person -> a model, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.cli import align, common
+from openfaceplus.cli.represent import device_of
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus train PHOTOS -o MODEL``."""
+    parse = common.parser(
+        "openfaceplus train",
+        "Align, represent and train: a folder per person with photos becomes a model folder.",
+        "  openfaceplus train training-images/ -o model/\n"
+        "  openfaceplus train training-images/ -o model/ --views 6 --commercial",
+    )
+    parse.add_argument("input", type=Path, metavar="PHOTOS", help="a folder with one folder a person")
+    parse.add_argument(
+        "-o", "--output", type=Path, default=Path("model"), metavar="MODEL",
+        help="the model folder (default: %(default)s)",
+    )  # fmt: skip
+    add_training(parse)
+    align.add_alignment(parse)
+    parse.add_argument("--device", help="cpu or cuda (default: cpu)")
+    parse.add_argument("--cuda", action="store_true", help="use the graphics processor")
+    common.add_recipe(parse)
+    common.add_photos(parse)
+    return common.run(parse, argv, _train)
+
+
+def add_training(to: argparse.ArgumentParser) -> None:
+    """Options of training proper, shared with ``demos/classifier.py train``."""
+    from openfaceplus.classify.names import KINDS
+
+    to.add_argument(
+        "--classifier", choices=KINDS, default="LinearSvm",
+        help="what gives a face its name (default: %(default)s)",
+    )  # fmt: skip
+    to.add_argument(
+        "--ldaDim", type=int, default=0, metavar="N",
+        help="project to N dimensions by linear discriminant analysis first",
+    )  # fmt: skip
+
+
+def _train(args: Any) -> int:
+    from openfaceplus.stages.train import train_photos
+
+    made = train_photos(
+        args.input, args.output, align.recipe_of(args), align.options_of(args),
+        kind=args.classifier, lda_dim=args.ldaDim, jobs=args.jobs, device=device_of(args),
+        progress=common.progress,
+    )  # fmt: skip
+    if not args.json:
+        common.report(made.aligned, False, args.verbose)
+    for summary in (made.aligned, made.represented):
+        for remark in summary.remarks:
+            print(remark, file=sys.stderr)
+    report(made.classifier, made.path, args.json, made.aligned.counts)
+    return common.OK
+
+
+def report(classifier: Any, path: Path, as_json: bool, counts: dict[str, int] | None = None) -> None:
+    """Say what was trained and where it lies."""
+    people, photos = len(classifier.people), len(classifier.labels)
+    if as_json:
+        data = {"classifier": str(path), "people": people, "photos": photos, "space": classifier.space}
+        common.print_json(data | ({} if counts is None else {"counts": counts}))
+        return
+    print(f"Training for {people} classes.")
+    print(f"Saving classifier to '{path}'")

@@ -1,0 +1,40 @@
+"""``openfaceplus version``: ours and those of the libraries that decide results."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from openfaceplus.cli import common
+from openfaceplus.version import __version__
+
+LIBRARIES = (
+    "dlib-bin", "numpy", "onnxruntime", "opencv-python-headless", "pandas", "pillow",
+    "scikit-learn", "torch",
+)  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus version``."""
+    parse = common.parser(
+        "openfaceplus version",
+        "Print the version of openfaceplus, Python and the libraries that decide results.",
+        "  openfaceplus version --json",
+    )
+    return common.run(parse, argv, _version)
+
+
+def _version(args: Any) -> int:
+    found = {"openfaceplus": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    if args.json:
+        common.print_json(found)
+    else:
+        for name, number in found.items():
+            print(f"{name} {number}")
+    return common.OK

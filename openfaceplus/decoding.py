@@ -1,0 +1,232 @@
+"""From the bytes of an image file, whatever they hold, to upright RGB pixels in bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from openfaceplus.errors import PhotoTooLarge, UnreadablePhoto
+from openfaceplus.files import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+# Pillow's plugins by the first bytes of a file. Image.open is not used: it would try some forty
+# formats, run Ghostscript on PostScript, and judge size by a limit that only a global can change.
+_CODECS = {
+    "Jpeg": rb"\xff\xd8\xff",
+    "Png": rb"\x89PNG\r\n\x1a\n",
+    "WebP": rb"RIFF....WEBP",
+    "Tiff": rb"II[*+]\x00|MM\x00[*+]",
+    "Gif": rb"GIF8[79]a",
+    "Bmp": rb"BM",
+    "Ppm": rb"P[1-6fF][\s#]",
+    "Avif": rb"....ftypavi[fs]",
+    "Jpeg2K": rb"\xff\x4f\xff\x51|\x00\x00\x00\x0cjP  \r\n\x87\n",
+}
+_SIGNATURES = {codec: re.compile(start, re.DOTALL) for codec, start in _CODECS.items()}
+_HEIF = re.compile(rb"....ftyp(hei|hev|mif1|msf1)", re.DOTALL)
+
+# What Pillow raises on damaged files; Warning is there for those who turn warnings into errors.
+_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, EOFError,
+    RuntimeError, ArithmeticError, AssertionError, BufferError, ImportError, struct.error,
+    zlib.error, Warning,
+)  # fmt: skip
+
+_ORIENTATION = 0x0112  # the EXIF tag; its values in terms of PIL.Image.Transpose:
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A decoded photo.
+
+    ``pixels`` is (height, width, 3) RGB uint8, C-contiguous, upright. ``width`` and ``height`` are
+    those of the upright photo at full size; ``scale`` is how many of its pixels one working pixel
+    spans: 1.0 unless the photo was reduced. ``path`` is None if it did not come from a file.
+    """
+
+    pixels: np.ndarray = field(repr=False)
+    scale: float
+    width: int
+    height: int
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """In pixels: what is refused beyond ``most``, and what is reduced to ``working``."""
+
+    most: int
+    working: int
+
+
+def decode(file: IO[bytes], path: Path | None, limits: Limits) -> Photo:
+    """Decode the first frame of an image file. Raises UnreadablePhoto and PhotoTooLarge."""
+    with _decoding(path):
+        start = file.read(16)
+        file.seek(0)
+        codec = next((name for name, known in _SIGNATURES.items() if known.match(start)), None)
+        if codec:
+            plugin = importlib.import_module(f"PIL.{codec}ImagePlugin")
+            return _develop(getattr(plugin, f"{codec}ImageFile")(file), path, limits)
+    if not start:
+        raise unreadable(path, "the file is empty", "copy it again from its source")
+    if _HEIF.match(start):
+        raise unreadable(path, "HEIC is not supported", "export the photo as JPEG")
+    raise unreadable(path, "not an image of a known format", "convert it to JPEG or PNG")
+
+
+def convert(image: Image.Image, limits: Limits) -> Photo:
+    """The same for a PIL image, which is left as it is."""
+    with _decoding(None):
+        _refuse(image.size, None, limits)
+        return _develop(image.copy(), None, limits)
+
+
+def unreadable(path: Path | None, reason: str, remedy: str) -> UnreadablePhoto:
+    """The error for a photo that cannot be used, as one line."""
+    return UnreadablePhoto(f"{_name(path)}: {reason}; {remedy}")
+
+
+def _name(path: Path | None) -> str:
+    return "the photo" if path is None else shown(path)
+
+
+@contextlib.contextmanager
+def _decoding(path: Path | None) -> Iterator[None]:
+    from PIL.Image import DecompressionBombError, DecompressionBombWarning
+
+    try:
+        yield
+    except (DecompressionBombError, DecompressionBombWarning) as error:
+        message = f"{_name(path)}: more pixels than Pillow decodes in this format; save it smaller"
+        raise PhotoTooLarge(message) from error
+    except MemoryError as error:
+        raise unreadable(path, "not enough memory to decode it", "save it smaller") from error
+    except _ERRORS as error:
+        reason = shown(str(error)) or type(error).__name__
+        remedy = "the file seems damaged: copy it again from its source"
+        raise unreadable(path, f"cannot be decoded ({reason})", remedy) from error
+
+
+def _refuse(size: tuple[int, int], path: Path | None, limits: Limits) -> None:
+    """Raise for what is too large or empty; nothing has been decoded yet."""
+    width, height = size
+    pixels = width * height
+    if pixels == 0:
+        raise unreadable(path, "it has no pixels", "give another photo")
+    if pixels > limits.most:
+        raise PhotoTooLarge(
+            f"{_name(path)}: {width} x {height} is {pixels / 1e6:.1f} megapixels, over the limit "
+            f"of {limits.most / 1e6:.1f}; allow it with --max-pixels {pixels}"
+        )
+
+
+def _develop(image: Image.Image, path: Path | None, limits: Limits) -> Photo:
+    """Decode, reduce, make RGB and turn upright, in the order that needs least memory."""
+    import numpy as np
+    from PIL.Image import Resampling, Transpose
+
+    _refuse(image.size, path, limits)
+    width, height = image.size
+    reduction = math.sqrt(max(1.0, width * height / limits.working))
+    target = max(1, int(width / reduction)), max(1, int(height / reduction))
+    if reduction > 1:
+        image.draft(None, target)  # JPEG decodes at a half, a quarter or an eighth
+    _load(image)
+    orientation = _orientation(image)
+    image = _eight_bits(image)
+    if image.width > target[0] or image.height > target[1]:
+        image = image.resize(target, Resampling.HAMMING, reducing_gap=2.0)
+    scale = max(width, height) / max(image.size) if reduction > 1 else 1.0
+    image = _rgb(image)
+    if orientation in _TURNS:
+        image = image.transpose(Transpose[_TURNS[orientation]])
+        if orientation >= 5:
+            width, height = height, width
+    return Photo(np.array(image), scale, width, height, path)
+
+
+def _load(image: Image.Image) -> None:
+    from PIL import Image
+
+    if image.format == "TIFF" and image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+        # Given its memory beforehand, the plugin does not apply Pillow's own, global limit.
+        turned = image.tag_v2.get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        size = image.size[::-1] if turned else image.size
+        image.im = Image.new(image.mode, size).im
+    image.load()
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8. Damaged EXIF data do not make a photo unusable: upright then."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)  # Pillow turns TIFF itself, and says 1 here
+    except _ERRORS:
+        return 1
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """8 bits a channel, continuous tones: what can be resized and then made RGB."""
+    import numpy as np
+    from PIL import Image
+
+    if image.mode in ("1", "P", "PA"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(_scaled(np.asarray(image)))
+    if image.mode in ("L", "RGB") and "transparency" in image.info:  # one colour is transparent
+        return image.convert("RGBA")
+    return image
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """Grey values of 16 bits or more as uint8, by the range of their kind and not their own.
+
+    Integers count to 65535, floats to 1, 255 or 65535, the least that holds them all. What fits
+    none of these (elevations, negative values) is stretched from its minimum to its maximum.
+    """
+    import numpy as np
+
+    if values.dtype.kind == "f":
+        values = np.where(np.isfinite(values), values, np.float32(0))
+    low, high = float(values.min()), float(values.max())
+    tops = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
+    top = next((top for top in tops if low >= 0 and high <= top), None)
+    start, span = (0.0, top) if top else (low, high - low or 1.0)
+    scaled = np.subtract(values, start, dtype=np.float32)
+    scaled *= 255 / span
+    return np.rint(scaled, out=scaled).astype(np.uint8)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """RGB of any 8-bit mode; what shines through is white."""
+    from PIL import Image
+
+    if image.mode == "RGB":
+        return image
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image)
+    return white

@@ -1,0 +1,40 @@
+"""Detectors: photo -> boxes, most prominent first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from openfaceplus.registry import resolve
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from openfaceplus.faces import Face
+
+DETECTORS = {
+    "hog": "openfaceplus.detect.hog:HogDetector",
+}
+
+Require = Callable[[str], Path]
+"""Gives the verified file of a catalogued model."""
+
+
+class Detector(Protocol):
+    """What every tenant of this room offers."""
+
+    def __init__(self, require: Require) -> None: ...
+
+    def detect(self, image: np.ndarray, largest: bool = False) -> list[Face]:
+        """Faces, without landmarks, in an RGB uint8 image of height x width x 3.
+
+        The most prominent comes first; with ``largest`` the search may stop at it.
+        """
+        ...
+
+
+def create(name: str, *, require: Require) -> Detector:
+    """The detector called ``name``. Raises UsageError for an unknown name, ModelError if its
+    weights cannot be had."""
+    return resolve(DETECTORS, name, "detector")(require)

@@ -1,0 +1,29 @@
+"""Embedders: chips -> vectors.
+
+An embedder declares the ``ChipSpec`` it wants and the ``Space`` its vectors live in, and turns
+(n, size, size, 3) RGB uint8 pixels into (n, dim) float32, raw as the network gives them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openfaceplus.registry import resolve
+
+if TYPE_CHECKING:
+    from openfaceplus.embedding.base import Embedder
+
+EMBEDDERS = {
+    "dlib": "openfaceplus.embedding.dlib_resnet:DlibResnet",
+    "openface": "openfaceplus.embedding.openface:OpenFaceNn4Small2",
+}
+
+
+def create(name: str, **options: object) -> Embedder:
+    """The embedder called ``name``, its weights loaded.
+
+    Options every embedder takes: ``weights`` (a file in place of the catalogued one), ``device``
+    ("cpu", "cuda", "cuda:1"), ``threads`` (None: all cores; 1 in worker processes). Raises
+    UsageError for an unknown name, ModelError where the weights cannot be used.
+    """
+    return resolve(EMBEDDERS, name, "embedder")(**options)

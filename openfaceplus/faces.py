@@ -1,0 +1,133 @@
+"""The values that flow from photo to decision.
+
+Images are RGB uint8, height x width x 3. Coordinates are pixels of the upright
+photo at its full size, x to the right and y down. Every score rises with likeness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A face's rectangle in pixels; it may reach beyond the photo's edge."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def side(self) -> float:
+        """Mean of width and height in pixels."""
+        return (self.width + self.height) / 2
+
+    def scaled(self, factor: float) -> Box:
+        """The same rectangle in a photo enlarged by ``factor``."""
+        return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
+
+    def rounded(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom as whole pixels."""
+        return round(self.left), round(self.top), round(self.right), round(self.bottom)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0 to 1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        common = width * height
+        return common / (self.width * self.height + other.width * other.height - common)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A detected face: box, detector score, and (points, 2) float32 landmarks once known."""
+
+    box: Box
+    score: float
+    landmarks: np.ndarray | None = None
+
+    @property
+    def prominence(self) -> float:
+        """What ranks faces for "the" face of a photo: score times size.
+
+        Size alone picks wrong: a HOG detector may give a weak false alarm of a true face's size.
+        """
+        return self.score * self.box.side
+
+
+@dataclass(frozen=True, slots=True)
+class ChipSpec:
+    """What aligned pixels an embedder wants.
+
+    ``template`` names a row of ``openfaceplus.alignment.TEMPLATES``; ``padding`` is dlib's, the
+    border round the face as a share of its size, for templates that take one.
+    """
+
+    size: int
+    template: str
+    padding: float | None = None
+
+    def __str__(self) -> str:
+        padding = "" if self.padding is None else f"+{self.padding:g}"
+        return f"{self.template}{padding}@{self.size}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chip:
+    """Aligned pixels of one face, (size, size, 3) RGB uint8, and where they came from."""
+
+    pixels: np.ndarray
+    spec: ChipSpec
+    photo: str | None = None
+    face: Face | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What embeddings may be compared with: network, weights and how the chips were made."""
+
+    name: str
+    weights: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.weights[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One entry of a gallery and how like the probe it is."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who a face is. ``name`` is None for a stranger; ``closest`` is the nearest enrolled person.
+
+    ``confidence`` is the probability that the face is ``closest``; ``score`` is accepted at or
+    above ``threshold``. ``note`` says why a face was not judged (too small, too blurred).
+    """
+
+    name: str | None
+    closest: str
+    confidence: float
+    score: float
+    threshold: float
+    box: Box | None = None
+    note: str | None = None

@@ -1,0 +1,104 @@
+"""Writing files so that a reader, or the next run, only ever meets whole ones."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from openfaceplus.errors import StorageError
+
+_TEMPORARY = re.compile(r"\..+\.\d+-\d+\.tmp", re.DOTALL)
+_NAME_BYTES = 200  # leaves room for dots, process and serial number in the 255 bytes of a name
+_serial = itertools.count()
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose a folder on another disk",
+    errno.EDQUOT: "free some space or choose a folder on another disk",
+    errno.EFBIG: "choose a folder on a disk that allows larger files",
+    errno.EACCES: "choose a folder you may write to, or change its permissions",
+    errno.EPERM: "choose a folder you may write to, or change its permissions",
+    errno.EROFS: "choose a folder on a disk that is not read-only",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a part of its folder's path is a file: choose another folder",
+    errno.EEXIST: "a part of its folder's path is a file: choose another folder",
+    errno.EISDIR: "a folder of that name is in the way: remove it or choose another name",
+}
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as one printable line: line breaks, control and undecodable bytes are escaped."""
+    text = os.fspath(path)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]:
+    """Open a temporary neighbour of ``path`` for writing; it becomes ``path`` when the block ends.
+
+    If the block raises, ``path`` stays as it was and nothing is left behind. Folders are made as
+    needed. Text (``mode="w"``) is UTF-8 with its line ends as given, and odd bytes of file names
+    survive (surrogateescape). Nothing is synced to the disk: this protects from a killed process,
+    not from a power cut.
+
+    Raises StorageError, with the path and the remedy, where writing fails.
+    """
+    path = Path(path)
+    temporary = path.with_name(_temporary_name(path.name or "_"))
+    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    try:
+        if path.exists() and not path.is_file():  # replacing /dev/null would be worse than failing
+            raise OSError(errno.EISDIR, "Not a regular file", str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, mode, **text) as file:
+                with contextlib.suppress(OSError):  # not every network disk can lock
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield file
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        if not _ours(error, path, temporary):
+            raise
+        remedy = _REMEDIES.get(error.errno, "check the folder and the disk")
+        reason = error.strerror or str(error)
+        raise StorageError(f"{shown(path)}: cannot be written ({reason}); {remedy}") from error
+
+
+def sweep(folder: str | os.PathLike[str]) -> int:
+    """Remove what killed processes left of ``atomic_write`` below ``folder``; return how many.
+
+    A temporary file whose writer lives is locked and stays. The lock tells this where a process
+    number cannot: numbers repeat, and differ between containers that share the folder.
+    """
+    removed = 0
+    for parent, _, names in os.walk(folder):
+        for name in filter(_TEMPORARY.fullmatch, names):
+            leftover = os.path.join(parent, name)
+            with contextlib.suppress(OSError), open(leftover, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(leftover)
+                removed += 1
+    return removed
+
+
+def _temporary_name(name: str) -> str:
+    start = os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
+    return f".{start}.{os.getpid()}-{next(_serial)}.tmp"
+
+
+def _ours(error: OSError, path: Path, temporary: Path) -> bool:
+    """Whether the error is about this file; the block may well have failed to read another."""
+    named = error.filename
+    return named is None or Path(os.fsdecode(named)) in {path, temporary, *path.parents}

@@ -1,0 +1,208 @@
+"""Finding photos and reading them: upright, RGB, bounded in memory, whatever the file holds."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openfaceplus import decoding
+from openfaceplus.decoding import Limits, Photo, unreadable
+from openfaceplus.errors import UsageError
+from openfaceplus.files import atomic_write, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+MAX_PIXELS = 300_000_000
+WORKING_PIXELS = 24_000_000
+
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFile:
+    """A file found by ``walk``: whose it is, where it lies, and its posix path below the root."""
+
+    person: str
+    path: Path
+    relative: str
+
+
+def walk(root: str | os.PathLike[str]) -> list[PhotoFile]:
+    """All files of a folder-per-person tree, sorted by person and path in code point order.
+
+    The person is the first folder below ``root``; files directly in ``root`` have person "".
+    Hidden files and folders are left out. Links are followed, but not in circles. Everything else
+    is listed whatever its ending, and also dead links and folders that may not be opened, so that
+    each becomes a row that says why it was not used.
+
+    Raises UsageError if ``root`` is not a folder that can be read.
+    """
+    root = Path(root)
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        raise UsageError(
+            f"{shown(root)}: not a folder of photos ({error.strerror}); "
+            "name a folder that holds one folder of photos for each person"
+        ) from error
+    found = []
+    for relative in _files_below(root):
+        person, slash, _ = relative.partition("/")
+        found.append(PhotoFile(person if slash else "", root / relative, relative))
+    return sorted(found, key=lambda photo: (photo.person, photo.relative))
+
+
+def photos_in(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The photos that a command line names: files as they are, folders with all files below them.
+
+    The order is that of ``paths``, and sorted within each folder. A path that does not exist stays
+    in the list: reading it says so.
+    """
+    photos: list[Path] = []
+    for path in map(Path, paths):
+        photos += sorted(file.path for file in walk(path)) if path.is_dir() else [path]
+    return photos
+
+
+def read_photo(
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    working_pixels: int = WORKING_PIXELS,
+) -> Photo:
+    """Decode a photo file: JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000.
+
+    The content decides, not the name; of several frames the first is taken. EXIF orientation is
+    applied, transparency is laid on white, 16-bit and float greys are scaled to 8 bits. Colour
+    profiles (ICC) are ignored: pixels are taken for sRGB. A photo of more than ``working_pixels``
+    is reduced to at most that number, JPEG already while decoding. Decoding takes about 3 bytes of
+    memory for each pixel of a full-size JPEG, 7 of PNG, 11 with transparency and 16 of WebP.
+
+    Raises UnreadablePhoto (missing, no file, no image, damaged, cut short) and, before any
+    decoding, PhotoTooLarge (more than ``max_pixels`` pixels).
+    """
+    path = Path(path)
+    try:
+        # Opening a pipe would wait for its writer, so look before opening.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            kind = "a folder" if path.is_dir() else "a device or pipe"
+            raise unreadable(path, f"it is {kind}, not a file", "name a photo file")
+        with open(path, "rb") as file:
+            return decoding.decode(file, path, Limits(max_pixels, working_pixels))
+    except FileNotFoundError as error:
+        raise unreadable(path, "no such file", "check the name, or the link's target") from error
+    except PermissionError as error:
+        raise unreadable(path, "permission denied", "make the file readable to you") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, shown(str(error)), "check the name and the disk") from error
+
+
+def as_photo(
+    source: Any, *, max_pixels: int = MAX_PIXELS, working_pixels: int = WORKING_PIXELS
+) -> Photo:
+    """A Photo of whatever holds one, with the limits and errors of ``read_photo``.
+
+    ``source`` is a path, the bytes of an image file, a binary file object, a PIL image, a uint8
+    array of shape (height, width) or (height, width, 3 or 4) in RGB order, or a Photo already.
+    """
+    import numpy as np
+    from PIL import Image
+
+    limits = Limits(max_pixels, working_pixels)
+    if isinstance(source, Photo):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return read_photo(source, max_pixels=max_pixels, working_pixels=working_pixels)
+    if isinstance(source, np.ndarray):
+        source = _image_of(source)
+    if isinstance(source, Image.Image):
+        return decoding.convert(source, limits)
+    if hasattr(source, "read"):
+        source = source.read()
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return decoding.decode(io.BytesIO(source), None, limits)
+    remedy = "give a path, the bytes of a file, a PIL image or an array"
+    raise unreadable(None, f"{type(source).__name__} is no photo", remedy)
+
+
+def save_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
+    """Write (height, width[, 3]) uint8 RGB pixels atomically in the format of the path's ending.
+
+    Raises UsageError for an ending without a writer, StorageError where writing fails.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if path.suffix.lower() == ".png":
+        return save_png(path, pixels)
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in Image.SAVE:
+        raise UsageError(f"{shown(path)}: unknown image ending; use .png, .jpg or .webp")
+    with atomic_write(path) as file:
+        Image.fromarray(pixels).save(file, kind, quality=95)
+
+
+def save_png(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
+    """Write (height, width[, 3]) uint8 RGB pixels as PNG, atomically and without loss.
+
+    0.7 ms for a 150-pixel chip: OpenCV's settings are twice as fast as the fastest of Pillow's
+    that compress, for a file 15% larger. Raises StorageError where writing fails.
+    """
+    import cv2
+
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".png", pixels)
+    with atomic_write(path) as file:
+        file.write(encoded)
+
+
+def _files_below(root: Path) -> Iterator[str]:
+    """Posix paths, relative to ``root``, of all that is not hidden and not an open folder."""
+    pending: list[tuple[str, frozenset]] = [("", frozenset())]
+    while pending:
+        folder, ancestors = pending.pop()
+        try:
+            status = os.stat(root / folder)
+            identity = status.st_dev, status.st_ino
+            if identity in ancestors:
+                continue
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or entry.name.lower() in _SYSTEM_FILES:
+                        continue
+                    relative = f"{folder}{entry.name}"
+                    if _is_folder(entry):
+                        pending.append((f"{relative}/", ancestors | {identity}))
+                    else:
+                        yield relative
+        except OSError:
+            yield folder.rstrip("/")
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _image_of(pixels: np.ndarray) -> Image.Image:
+    import numpy as np
+    from PIL import Image
+
+    good = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
+    if pixels.dtype != np.uint8 or not good or pixels.size == 0:
+        raise unreadable(
+            None,
+            f"an array of {pixels.dtype} and shape {pixels.shape} is no photo",
+            "give uint8 of shape (height, width) or (height, width, 3 or 4), in RGB order",
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))

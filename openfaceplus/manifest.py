@@ -1,0 +1,51 @@
+"""The JSON beside every stage's output that says what made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.errors import StorageError
+from openfaceplus.files import atomic_write
+from openfaceplus.version import __version__
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What made a stage's output. ``settings`` decide whether earlier work may be kept."""
+
+    stage: str
+    settings: dict[str, Any]
+    counts: dict[str, int] = field(default_factory=dict)
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    version: str = __version__
+
+    @property
+    def settings_hash(self) -> str:
+        """Twelve hex digits that change with any setting."""
+        text = json.dumps(self.settings, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def write(self, path: Path) -> None:
+        """Write to ``path``, whole or not at all."""
+        with atomic_write(path) as file:
+            text = json.dumps(asdict(self) | {"settings_hash": self.settings_hash}, indent=2)
+            file.write(text.encode() + b"\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest | None:
+        """The manifest at ``path``, or None if there is none. Raises StorageError if it is not one."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            data.pop("settings_hash")
+            return cls(**data)
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+            raise StorageError(
+                f"{path}: not a manifest of openfaceplus ({error}); delete it and run the stage again"
+            ) from error

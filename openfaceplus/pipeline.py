@@ -1,0 +1,172 @@
+"""One photo -> its embedded faces, by a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openfaceplus import weights
+from openfaceplus.errors import UsageError
+from openfaceplus.faces import Chip, ChipSpec, Face, Space
+from openfaceplus.images import Photo
+from openfaceplus.quality import MIN_FACE_PIXELS, MIN_SHARPNESS, sharpness
+from openfaceplus.recipe import Recipe
+from openfaceplus.registry import resolve
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Borders round the face, in dlib's measure, whose mean makes an embedding; each view but a single
+# one is also mirrored. Chosen on lfw-dev: docs/accuracy.md.
+VIEWS: dict[int, tuple[float | None, ...]] = {1: (None,), 2: (None,), 6: (0.20, None, 0.32)}
+
+
+class Pipeline:
+    """Detector, landmarks and embedder of one recipe, each loaded when first needed."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        commercial: bool = False,
+        device: str = "cpu",
+        threads: int | None = None,
+        progress: weights.Progress | None = None,
+    ) -> None:
+        if recipe.views not in VIEWS:
+            raise UsageError(f"--views takes {', '.join(map(str, VIEWS))}, not {recipe.views}")
+        self.recipe = recipe
+        self._device = device
+        self._threads = threads
+        self._require: dict[str, Any] = {"commercial": commercial, "progress": progress}
+
+    @cached_property
+    def detector(self) -> Any:
+        from openfaceplus import detect
+
+        return detect.create(self.recipe.detector, require=self._weights)
+
+    @cached_property
+    def landmarks(self) -> Any:
+        from openfaceplus.alignment import landmarks
+
+        if self.recipe.predictor:
+            path = Path(self.recipe.predictor)
+            weights.pin(path)
+        else:
+            path = self._weights(landmarks.MODELS[self.recipe.landmarks])
+        return landmarks.Landmarks(path)
+
+    @cached_property
+    def embedder(self) -> Any:
+        from openfaceplus import embedding
+
+        kind = resolve(embedding.EMBEDDERS, self.recipe.embedder, "embedder")
+        if self.recipe.network is None:
+            # Here licence and progress bar are known; the embedder finds the same file again.
+            self._weights(kind.model())
+        return kind(self.recipe.network, device=self._device, threads=self._threads)
+
+    @cached_property
+    def space(self) -> Space:
+        """What the embeddings of this recipe may be compared with."""
+        name = f"{self.embedder.space.name}/{self.recipe.views}v"
+        if self.recipe.chip.template != self.embedder.chip.template:
+            name += f"/{self.recipe.chip.template}"
+        if self.recipe.through is not None:
+            name += f"/through-{self.recipe.through}"
+        return replace(self.embedder.space, name=name)
+
+    def _weights(self, name: str) -> Path:
+        return weights.require(name, **self._require)
+
+    def check_alignment(self) -> None:
+        """Load what alignment needs, so that a missing model is said before any work starts."""
+        _ = self.detector, self.landmarks
+
+    def faces(self, photo: Photo, largest: bool = False) -> list[Face]:
+        """Faces with landmarks, most prominent first, in pixels of the photo at full size.
+
+        With ``largest`` the search may stop at the most prominent one.
+        """
+        found = self.detector.detect(photo.pixels, largest=largest)
+        return [
+            Face(
+                face.box.scaled(photo.scale),
+                face.score,
+                self.landmarks.find(photo.pixels, face.box) * photo.scale,
+            )
+            for face in found[: 1 if largest else None]
+        ]
+
+    def cut(self, photo: Photo, face: Face, spec: ChipSpec | None = None) -> Chip:
+        """The aligned chip of a face; by the recipe's spec unless another is given."""
+        from openfaceplus.alignment import chip
+
+        spec = spec or self.recipe.chip
+        made = self.recipe.through or spec
+        pixels = chip.cut(photo.pixels, face.landmarks / photo.scale, made)
+        if made != spec:
+            pixels = chip.rewarp(pixels, made, spec)
+        return Chip(pixels, spec, photo.path and str(photo.path), face)
+
+    def take(self, photo: Photo) -> Chip:
+        """The chip that an aligned picture holds, resized where it has another size."""
+        import cv2
+
+        from openfaceplus.alignment import chip
+
+        spec, made = self.recipe.chip, self.recipe.through
+        pixels = photo.pixels
+        size = (made or spec).size
+        if pixels.shape[:2] != (size, size):
+            pixels = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
+        if made is not None:
+            pixels = chip.rewarp(pixels, made, spec)
+        return Chip(pixels, spec, photo.path and str(photo.path))
+
+    def views(self, photo: Photo, face: Face) -> list[Chip]:
+        """The chips whose embeddings are averaged; their mirror images are made on the way."""
+        spec = self.recipe.chip
+        return [
+            self.cut(photo, face, spec if padding is None else replace(spec, padding=padding))
+            for padding in VIEWS[self.recipe.views]
+        ]
+
+    def embed(self, faces: Sequence[Sequence[Chip]]) -> np.ndarray:
+        """(n, dimensions) float32 vectors of unit length, one for each of n lists of views."""
+        import numpy as np
+
+        if not faces:
+            return np.empty((0, self.embedder.dim), np.float32)
+        chips = [chip for views in faces for chip in views]
+        vectors = _unit(self.raw(chips))
+        if self.recipe.views > 1:
+            vectors = vectors + _unit(self.raw(chips, mirrored=True))
+        return _unit(vectors.reshape(len(faces), -1, vectors.shape[1]).sum(axis=1))
+
+    def raw(self, chips: Sequence[Chip], mirrored: bool = False) -> np.ndarray:
+        """(n, dimensions) float32, the network's own output for each of n chips."""
+        import numpy as np
+
+        size = self.embedder.chip.size
+        pixels = np.array([chip.pixels for chip in chips], np.uint8).reshape(-1, size, size, 3)
+        return self.embedder.embed(pixels[:, :, ::-1] if mirrored else pixels)
+
+
+def flaw(chip: Chip) -> str | None:
+    """Why a face cannot be judged, ``too_small`` or ``too_blurred``, or None if it can."""
+    if chip.face is not None and chip.face.box.side < MIN_FACE_PIXELS:
+        return "too_small"
+    if sharpness(chip.pixels) < MIN_SHARPNESS:
+        return "too_blurred"
+    return None
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

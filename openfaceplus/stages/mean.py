@@ -1,0 +1,66 @@
+"""OpenFace's ``computeMean``: where the landmarks of an average face lie."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+
+from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.files import atomic_write
+from openfaceplus.images import read_photo, walk
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.recipe import recipe
+from openfaceplus.stages import workers
+from openfaceplus.stages.summary import Progress, no_progress
+
+
+class _Worker:
+    """Finds the landmarks of a photo's most prominent face, as shares of its box."""
+
+    def __init__(self, predictor: str | None, commercial: bool) -> None:
+        chosen = recipe(landmarks=68, predictor=predictor)
+        self._pipeline = Pipeline(chosen, commercial=commercial)
+
+    def __call__(self, path: Path) -> np.ndarray | None:
+        try:
+            faces = self._pipeline.faces(read_photo(path), largest=True)
+        except PhotoError:
+            return None
+        if not faces:
+            return None
+        box, points = faces[0].box, faces[0].landmarks
+        return (points - (box.left, box.top)) / (box.width, box.height)
+
+
+def mean_landmarks(
+    photos: Path,
+    output: Path,
+    *,
+    predictor: str | None = None,
+    sample: int = 0,
+    commercial: bool = False,
+    jobs: int | None = None,
+    progress: Progress = no_progress,
+) -> int:
+    """Write ``mean.csv`` and ``std.csv``: x and y of each landmark as shares of the face's box.
+
+    ``sample`` photos are drawn, or all for 0. Returns the number of faces used. Raises UsageError
+    if there is none.
+    """
+    paths = [file.path for file in walk(photos)]
+    if 0 < sample < len(paths):
+        paths = sorted(random.Random(0).sample(paths, sample))
+    found = []
+    with progress("landmarks", len(paths)) as advance:
+        for points in workers.run(_Worker, (predictor, commercial), paths, jobs):
+            if points is not None:
+                found.append(points)
+            advance()
+    if not found:
+        raise UsageError(f"{photos}: no face found in {len(paths)} photos")
+    for name, values in (("mean", np.mean(found, axis=0)), ("std", np.std(found, axis=0))):
+        with atomic_write(output / f"{name}.csv") as file:
+            file.write("".join(f"{x:.6f},{y:.6f}\n" for x, y in values).encode())
+    return len(found)

@@ -1,0 +1,209 @@
+"""Writers of weight files, as other programs leave them, for the tests of their readers."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from openfaceplus.embedding.nets import dlib_plan, nn4_plan
+
+
+def synthetic(key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The weights behind the golden outputs of ../shared/data/golden."""
+    rng = np.random.default_rng(zlib.crc32(key.encode()))
+    if key.endswith("running_var"):
+        values = rng.uniform(0.5, 1.5, shape)
+    elif key.endswith(("running_mean", "bias")):
+        values = rng.normal(0, 0.1, shape)
+    elif len(shape) == 1:
+        values = rng.uniform(0.5, 1.5, shape)
+    else:
+        values = rng.normal(0, 1, shape) * np.sqrt(2 / np.prod(shape[1:]))
+    return values.astype(np.float32)
+
+
+def nn4_state() -> dict[str, np.ndarray]:
+    """A state dict of nn4.small2 with synthetic weights."""
+    shapes = {
+        f"{layer.key}.{name}": shape
+        for layer in nn4_plan.layers()
+        for name, shape in layer.parameters().items()
+    }
+    return {key: synthetic(key, shape) for key, shape in shapes.items()}
+
+
+def dlib_layers(seed: int = 0) -> list[tuple[str, np.ndarray]]:
+    """Layers of dlib's face ResNet with random weights, as ``read_dlib_dat`` gives them."""
+    rng = np.random.default_rng(seed)
+
+    def conv(outputs: int, inputs: int, size: int) -> list[tuple[str, np.ndarray]]:
+        fan = inputs * size * size
+        kernel = rng.normal(0, (1 / fan) ** 0.5, outputs * fan)
+        values = np.concatenate([kernel, rng.normal(0, 0.1, outputs)])
+        affine = np.concatenate([rng.uniform(0.5, 1.5, outputs), rng.normal(0, 0.1, outputs)])
+        return [("con_4", values.astype("f4")), ("affine_", affine.astype("f4"))]
+
+    layers, inputs = conv(32, 3, 7), 32
+    for channels, blocks, _ in dlib_plan.STAGES:
+        for _ in range(blocks):
+            layers += conv(channels, inputs, 3) + conv(channels, channels, 3)
+            inputs = channels
+    return [*layers, ("fc_2", rng.normal(0, 0.1, (256, 128)).astype("f4"))]
+
+
+def write_dlib(path: Path, layers: list[tuple[str, np.ndarray]]) -> Path:
+    """A ``.dat``: names and tensors with some of the integers that stand between them."""
+
+    def integer(value: int) -> bytes:
+        size = max(1, (abs(value).bit_length() + 7) // 8)
+        return bytes([size | 0x80 * (value < 0)]) + abs(value).to_bytes(size, "little")
+
+    data = integer(1) + integer(-70000)
+    for name, values in layers:
+        shape = values.shape if values.ndim == 2 else (values.size, 1)
+        data += integer(len(name)) + name.encode()
+        if name == "fc_2":
+            data += integer(shape[1]) + integer(shape[0])
+        data += b"".join(map(integer, (2, *shape, 1, 1)))
+        data += values.astype("<f4").tobytes() + integer(32) + integer(-7)
+    path.write_bytes(data)
+    return path
+
+
+class T7Writer:
+    """Lua Torch's binary form. Parameters share one storage, as after ``getParameters``."""
+
+    def __init__(self, double: bool = False) -> None:
+        self.kind, self.dtype = ("Double", "<f8") if double else ("Float", "<f4")
+        self.values: list[np.ndarray] = []
+        self.count = 0
+        self.known: dict[int, int] = {}
+
+    def write(self, path: Path, root: object) -> Path:
+        self._collect(root)
+        path.write_bytes(self._any(root))
+        return path
+
+    def _collect(self, node: object) -> None:
+        if isinstance(node, np.ndarray):
+            self.known[id(node)] = sum(values.size for values in self.values)
+            self.values.append(node.ravel())
+        for part in _parts(node):
+            self._collect(part)
+
+    def _any(self, node: object) -> bytes:
+        if node is None:
+            return struct.pack("<i", 0)
+        if isinstance(node, bool):
+            return struct.pack("<ii", 5, node)
+        if isinstance(node, (int, float)):
+            return struct.pack("<id", 1, node)
+        if isinstance(node, str):
+            return struct.pack("<i", 2) + _string(node)
+        if isinstance(node, np.ndarray):
+            return self._tensor(node)
+        if isinstance(node, tuple):
+            name, fields = node
+            return self._head(4) + _string("V 1") + _string(name) + self._any(fields)
+        if isinstance(node, list):
+            node = dict(enumerate(node, 1))
+        body = b"".join(self._any(key) + self._any(value) for key, value in node.items())
+        return self._head(3) + struct.pack("<i", len(node)) + body
+
+    def _head(self, kind: int) -> bytes:
+        self.count += 1
+        return struct.pack("<ii", kind, self.count)
+
+    def _tensor(self, values: np.ndarray) -> bytes:
+        strides = [step // values.itemsize for step in np.zeros(values.shape, values.dtype).strides]
+        numbers = (*values.shape, *strides, self.known[id(values)] + 1)
+        head = self._head(4) + _string("V 1") + _string(f"torch.{self.kind}Tensor")
+        shape = struct.pack("<i", values.ndim) + struct.pack(f"<{len(numbers)}q", *numbers)
+        return head + shape + self._storage()
+
+    def _storage(self) -> bytes:
+        if "storage" in self.known:
+            return struct.pack("<ii", 4, self.known["storage"])
+        head = self._head(4) + _string("V 1") + _string(f"torch.{self.kind}Storage")
+        self.known["storage"] = self.count
+        data = np.concatenate(self.values).astype(self.dtype)
+        return head + struct.pack("<q", data.size) + data.tobytes()
+
+
+def _string(text: str) -> bytes:
+    return struct.pack("<i", len(text)) + text.encode()
+
+
+def _parts(node: object) -> list[object]:
+    if isinstance(node, tuple):
+        return [node[1]]
+    if isinstance(node, dict):
+        return list(node.values())
+    return node if isinstance(node, list) else []
+
+
+def lua_network(state: dict[str, np.ndarray], old: bool = False) -> tuple[str, dict]:
+    """nn4.small2 as OpenFace's Lua definition builds it; ``old`` as torch before 2015 kept norms."""
+
+    def layer(name: str, key: str, flat: bool = False, **fields: object) -> tuple[str, dict]:
+        weight = state[f"{key}.weight"]
+        weight = weight.reshape(len(weight), -1) if flat else weight
+        return f"nn.{name}", fields | {"weight": weight, "bias": state[f"{key}.bias"], "train": False}
+
+    def norm(key: str) -> tuple[str, dict]:
+        mean, variance = state[f"{key}.running_mean"], state[f"{key}.running_var"]
+        if old:
+            fields = {"running_std": (variance + 1e-5) ** -0.5}
+        else:
+            fields = {"running_var": variance, "eps": 1e-5}
+        return layer("SpatialBatchNormalization", key, running_mean=mean, **fields)
+
+    def convs(prefix: str, indices: tuple[int, ...]) -> list[tuple[str, dict]]:
+        return [
+            module
+            for index in indices
+            for module in (
+                layer("SpatialConvolutionMM", f"{prefix}.{index}", flat=True, kW=3.0),
+                norm(f"{prefix}.{index + 1}"),
+                ("nn.ReLU", {"inplace": True}),
+            )
+        ]
+
+    def sequential(modules: list) -> tuple[str, dict]:
+        return "nn.Sequential", {"modules": modules, "train": False}
+
+    def inception(plan: nn4_plan.Inception) -> tuple[str, dict]:
+        prefix = f"incept{plan.name}.branches"
+        branches = [convs(f"{prefix}.{at}", (0, 3)) for at in range(len(plan.convs))]
+        pool = ("nn.SpatialMaxPooling", {"kW": 3.0})
+        if plan.pool[0] == "l2":
+            pool = ("nn.SpatialLPPooling", {"modules": [("nn.Square", {}), ("nn.Sqrt", {})]})
+        at = len(plan.convs)
+        branches.append([pool, *convs(f"{prefix}.{at}", (1,) if plan.projection else ())])
+        if plan.plain:
+            branches.append(convs(f"{prefix}.{at + 1}", (0,)))
+        concat = ("nn.DepthConcat", {"dimension": 2.0, "modules": [*map(sequential, branches)]})
+        return "nn.Inception", {"modules": [concat], "inputSize": float(plan.inputs)}
+
+    stem = []
+    for number in (1, 2, 3):
+        stem.append(layer("SpatialConvolutionMM", f"conv{number}", flat=True))
+        stem += [norm(f"bn{number}"), ("nn.ReLU", {})]
+        stem += [("nn.SpatialCrossMapLRN", {"alpha": 1e-4})] * (number != 2)
+    tail = [("nn.Reshape", {}), ("nn.View", {}), layer("Linear", "ln"), ("nn.Normalize", {"p": 2.0})]
+    return sequential([*stem, *map(inception, nn4_plan.INCEPTIONS), *tail])
+
+
+def write_csvs(folder: Path, state: dict[str, np.ndarray]) -> Path:
+    """One CSV a parameter: one number a line, convolutions and dense layers alike."""
+    folder.mkdir()
+    suffixes = {"weight": "w", "bias": "b", "running_mean": "m", "running_var": "v"}
+    for layer in nn4_plan.layers():
+        for name in layer.parameters():
+            values = state[f"{layer.key}.{name}"].ravel()
+            text = "\n".join(map(repr, values.tolist()))
+            (folder / f"{layer.csv}_{suffixes[name]}.csv").write_text(text + "\n")
+    return folder
