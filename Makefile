@@ -1,19 +1,24 @@
 # make demo   venv, install, and the whole flow on sample photos
-# make test   venv, install, and the test suite (under ten minutes on two cores)
-PYTHON ?= python3
+# make test   venv, install, linter and test suite (under ten minutes on two cores)
+#
+# PYTHON=python3.12 names the Python to use; else the first here that is new enough.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-heavy lint clean
 
-$(VENV)/installed: setup.cfg constraints.txt
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "openfaceplus needs Python 3.11 or newer"'
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: openfaceplus needs Python 3.11 or newer: make PYTHON=python3.11" >&2; exit 1; }
+	@echo "Installing into $(VENV)/; the first time this takes some minutes."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(INSTALL) --editable .
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(INSTALL) --editable '.[test]'
 	touch $@
 
 demo: $(VENV)/installed

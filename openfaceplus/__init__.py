@@ -19,6 +19,9 @@ _PUBLIC = {
     "embed": "openfaceplus.api",
     "load": "openfaceplus.api",
     "train": "openfaceplus.api",
+    "verify": "openfaceplus.verification",
+    "Database": "openfaceplus.verification",
+    "Verification": "openfaceplus.verification",
     "Box": "openfaceplus.faces",
     "Chip": "openfaceplus.faces",
     "ChipSpec": "openfaceplus.faces",
@@ -28,7 +31,7 @@ _PUBLIC = {
     "OpenFacePlusError": "openfaceplus.errors",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

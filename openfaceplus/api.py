@@ -26,19 +26,31 @@ def load(path: str | os.PathLike[str] | None = None, **options: Any) -> Model:
     return Model.load(path, **options)
 
 
-def train(photos: str | os.PathLike[str], output: str | os.PathLike[str], **options: Any) -> TrainedModel:
+def train(
+    photos: str | os.PathLike[str], output: str | os.PathLike[str], **options: Any
+) -> TrainedModel:
     """Photos in a folder per person -> a model folder; see ``stages.train.train_photos``.
 
-    ``profile`` and the recipe's other fields may be given among the options.
+    ``options`` are ``device``, ``progress`` and the fields of ``Recipe``, ``AlignOptions``,
+    ``Settings`` and ``TrainOptions``: ``profile``, ``views``, ``far``, ``jobs``...
     """
-    from openfaceplus.stages.train import train_photos
+    from openfaceplus.classify.classifier import Settings
+    from openfaceplus.stages.align import AlignOptions
+    from openfaceplus.stages.train import TrainOptions, train_photos
 
-    names = set(Recipe.__dataclass_fields__)
-    chosen = recipe(**{key: options.pop(key) for key in list(options) if key in names})
-    return train_photos(Path(photos), Path(output), chosen, **options)
+    parts = []
+    used: set[str] = set()
+    for make in (recipe, AlignOptions, Settings, TrainOptions):
+        names = (Recipe if make is recipe else make).__dataclass_fields__
+        parts.append(make(**{name: options[name] for name in names if name in options}))
+        used |= set(names)
+    others = {name: value for name, value in options.items() if name not in used}
+    return train_photos(Path(photos), Path(output), *parts, **others)
 
 
-def align(photo: Any, *, largest: bool = False, profile: str = "dlib", **changes: Any) -> list[Chip]:
+def align(
+    photo: Any, *, largest: bool = False, profile: str = "dlib", **changes: Any
+) -> list[Chip]:
     """Aligned chips of the faces in a photo, the most prominent first; none if no face is found.
 
     ``photo`` is a path, bytes, a file object, a PIL image or an RGB uint8 array. ``changes`` are
@@ -51,7 +63,12 @@ def align(photo: Any, *, largest: bool = False, profile: str = "dlib", **changes
 
 
 def embed(
-    faces: Any, *, profile: str = "dlib", views: int | None = None, unit: bool = True, **changes: Any
+    faces: Any,
+    *,
+    profile: str = "dlib",
+    views: int | None = None,
+    unit: bool = True,
+    **changes: Any,
 ) -> np.ndarray:
     """Embeddings, (faces, dimensions) float32, of chips or of all faces of a photo.
 
@@ -77,7 +94,9 @@ def embed(
 
 def _chip(chip: Any, pipeline: Pipeline) -> Chip:
     if not isinstance(chip, Chip):
-        raise UsageError(f"a list of chips is needed, as openfaceplus.align gives them, not {type(chip)}")
+        raise UsageError(
+            f"a list of chips is needed, as openfaceplus.align gives them, not {type(chip)}"
+        )
     if chip.spec != pipeline.recipe.chip or pipeline.recipe.views > 2:
         raise UsageError(
             f"a {chip.spec} chip does not serve {pipeline.recipe.embedder} with "

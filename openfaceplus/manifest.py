@@ -38,7 +38,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
-        """The manifest at ``path``, or None if there is none. Raises StorageError if it is not one."""
+        """The manifest at ``path``, or None if there is none; StorageError if it is not one."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             data.pop("settings_hash")
@@ -47,5 +47,5 @@ class Manifest:
             return None
         except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
             raise StorageError(
-                f"{path}: not a manifest of openfaceplus ({error}); delete it and run the stage again"
+                f"{path}: not a manifest ({error}); delete it and run the stage again"
             ) from error

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from openfaceplus.classify.classifier import Classifier
-from openfaceplus.errors import NoFace, StorageError
+from openfaceplus.classify.confidence import PRIOR
+from openfaceplus.classify.rule import Threshold
+from openfaceplus.errors import NoFace, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
+from openfaceplus.files import shown
 from openfaceplus.images import MAX_PIXELS, Photo, as_photo
-from openfaceplus.pipeline import Pipeline, flaw
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.quality import flaw
 from openfaceplus.recipe import Recipe
 
 _PLACES = (
@@ -40,12 +45,29 @@ def find_classifier(given: str | os.PathLike[str] | None = None) -> Path:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which faces to accept.
+
+    ``far`` is the share of strangers' faces accepted (None: what was trained for), met on average
+    or with the confidence ``sure``; ``per`` ``photo`` makes it the share of photos. ``threshold``
+    overrides it. ``prior`` is the share of strangers that the confidence reckons with.
+    """
+
+    far: float | None = None
+    sure: float | None = None
+    per: str = "face"
+    threshold: float | None = None
+    prior: float = PRIOR
+
+
 class Model:
     """A classifier with the pipeline that makes its embeddings."""
 
     def __init__(self, classifier: Classifier, pipeline: Pipeline) -> None:
         self.classifier = classifier
         self.pipeline = pipeline
+        self._thresholds = lru_cache(maxsize=64)(classifier.calibrate)
 
     @classmethod
     def load(
@@ -62,9 +84,13 @@ class Model:
         Raises UnsafeFile for a file that would run code, ModelError if a network is missing,
         SpaceMismatch if it is not the one that the classifier was trained with.
         """
-        classifier = Classifier.load(find_classifier(path))
+        path = find_classifier(path)
+        classifier = Classifier.load(path)
         changes = {"detector": detector, "network": network, "predictor": predictor}
-        recipe = Recipe.from_dict(classifier.recipe)
+        try:
+            recipe = Recipe.from_dict(classifier.recipe)
+        except StorageError as error:
+            raise StorageError(f"{shown(path)}: {error}; train again") from error
         recipe = replace(recipe, **{key: value for key, value in changes.items() if value})
         pipeline = Pipeline(recipe, **options)
         classifier.check_space(str(pipeline.space))
@@ -75,29 +101,57 @@ class Model:
         photo: Any,
         *,
         largest: bool = False,
+        far: float | None = None,
+        sure: float | None = None,
+        per: str = "face",
         threshold: float | None = None,
+        prior: float = PRIOR,
         max_pixels: int = MAX_PIXELS,
     ) -> list[Decision]:
         """Who is in a photo: one decision a face, from left to right.
 
         ``photo`` is a path, bytes, a file object, a PIL image or an RGB uint8 array. ``largest``
-        judges the most prominent face only. Raises PhotoError, NoFace among them.
+        judges the most prominent face only. The others are those of ``Policy``. Raises PhotoError,
+        NoFace among them, and UsageError for rates that make no sense.
         """
-        return self.decide(as_photo(photo, max_pixels=max_pixels), largest, threshold)
+        policy = Policy(far, sure, per, threshold, prior)
+        return self.decide(as_photo(photo, max_pixels=max_pixels), policy, largest=largest)
 
-    def decide(self, photo: Photo, largest: bool = False, threshold: float | None = None) -> list[Decision]:
+    def decide(
+        self, photo: Photo, policy: Policy | None = None, *, largest: bool = False
+    ) -> list[Decision]:
         """``identify`` for a photo already read."""
+        policy = policy or Policy()
         faces = self.pipeline.faces(photo, largest)
         if not faces:
-            raise NoFace(f"{photo.path or 'the photo'}: no face found")
+            name = shown(photo.path) if photo.path else "the photo"
+            raise NoFace(f"{name}: no face found")
         views = [self.pipeline.views(photo, face) for face in faces]
-        decisions = self.classifier.decide(self.pipeline.embed(views), threshold)
+        limit = policy.threshold
+        if limit is None:
+            limit = self.threshold(policy, len(faces)).value
+        vectors = self.pipeline.embed(views)
         judged = []
-        for face, chips, decision in zip(faces, views, decisions, strict=True):
+        for face, chips, decision in zip(
+            faces, views, self.classifier.decide(vectors, limit, policy.prior), strict=True
+        ):
             problem = flaw(chips[0])
             known = None if problem else decision.name
             judged.append(replace(decision, name=known, box=face.box, note=problem))
         return sorted(judged, key=lambda decision: decision.box.left + decision.box.right)
+
+    def threshold(self, policy: Policy, faces: int = 1) -> Threshold:
+        """What a policy accepts in a photo of so many faces, and what that rests on."""
+        settings = self.classifier.settings
+        far = settings.far if policy.far is None else policy.far
+        # A rate given anew is met on average unless a confidence is given with it.
+        sure = settings.sure if policy.far is None and policy.sure is None else policy.sure
+        if policy.per not in ("face", "photo"):
+            raise UsageError(f"a rate is per face or per photo, not per {policy.per}")
+        if policy.per == "photo" and faces > 1:
+            # A stranger's photo is wrong if any of its faces is accepted.
+            far = 1 - (1 - far) ** (1 / faces)
+        return self._thresholds(far, sure)
 
 
 def label_of(decision: Decision) -> str:
@@ -130,7 +184,7 @@ def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
         text = f"{label_of(decision)} {decision.confidence:.2f}"
         size = max(11.0, (right - left) / 9)
         font = ImageFont.load_default(size)
-        x0, y0, x1, y1 = draw.textbbox((left, bottom), text, font=font)
+        x0, _, x1, y1 = draw.textbbox((left, bottom), text, font=font)
         pad = width + 1
         # Below the box, or inside it where the photo ends.
         shift = min(0, image.height - (y1 + 2 * pad)), min(0, image.width - (x1 + 2 * pad))

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus import weights
 from openfaceplus.errors import UsageError
-from openfaceplus.faces import Chip, ChipSpec, Face, Space
+from openfaceplus.faces import Box, Chip, ChipSpec, Face, Space
 from openfaceplus.images import Photo
-from openfaceplus.quality import MIN_FACE_PIXELS, MIN_SHARPNESS, sharpness
 from openfaceplus.recipe import Recipe
 from openfaceplus.registry import resolve
 
@@ -84,8 +83,19 @@ class Pipeline:
         return weights.require(name, **self._require)
 
     def check_alignment(self) -> None:
-        """Load what alignment needs, so that a missing model is said before any work starts."""
-        _ = self.detector, self.landmarks
+        """Load what alignment needs, so that what is missing is said before any work starts.
+
+        Raises ModelError for a model, UsageError for landmarks or a size that give no chip.
+        """
+        import numpy as np
+
+        from openfaceplus.alignment import chip
+
+        if not 16 <= self.recipe.chip.size <= 2048:
+            raise UsageError(f"--size {self.recipe.chip.size}: a chip has 16 to 2048 pixels a side")
+        _ = self.detector
+        blank = np.zeros((64, 64, 3), np.uint8)
+        chip.cut(blank, self.landmarks.find(blank, Box(0, 0, 64, 64)), self.recipe.chip)
 
     def faces(self, photo: Photo, largest: bool = False) -> list[Face]:
         """Faces with landmarks, most prominent first, in pixels of the photo at full size.
@@ -155,15 +165,6 @@ class Pipeline:
         size = self.embedder.chip.size
         pixels = np.array([chip.pixels for chip in chips], np.uint8).reshape(-1, size, size, 3)
         return self.embedder.embed(pixels[:, :, ::-1] if mirrored else pixels)
-
-
-def flaw(chip: Chip) -> str | None:
-    """Why a face cannot be judged, ``too_small`` or ``too_blurred``, or None if it can."""
-    if chip.face is not None and chip.face.box.side < MIN_FACE_PIXELS:
-        return "too_small"
-    if sharpness(chip.pixels) < MIN_SHARPNESS:
-        return "too_blurred"
-    return None
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

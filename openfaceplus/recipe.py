@@ -8,6 +8,8 @@ from typing import Any
 from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.faces import ChipSpec
 
+DLIB_CHIP = ChipSpec(150, "dlib", 0.25)
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -20,7 +22,7 @@ class Recipe:
     profile: str = "dlib"
     detector: str = "hog"
     landmarks: int = 5
-    chip: ChipSpec = ChipSpec(150, "dlib", 0.25)
+    chip: ChipSpec = DLIB_CHIP
     embedder: str = "dlib"
     views: int = 2
     predictor: str | None = None

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from openfaceplus.embedding.nets import dlib_plan, nn4_plan
+from openfaceplus.weights.formats import Layer
+
+
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fixture: a cache folder of the test file's own, for pins and graphs."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENFACEPLUS_CACHE", str(folder))
+        yield folder
 
 
 def synthetic(key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -146,12 +157,12 @@ def _parts(node: object) -> list[object]:
 
 
 def lua_network(state: dict[str, np.ndarray], old: bool = False) -> tuple[str, dict]:
-    """nn4.small2 as OpenFace's Lua definition builds it; ``old`` as torch before 2015 kept norms."""
+    """nn4.small2 as OpenFace's Lua definition builds it; ``old``: norms as Torch once kept them."""
 
     def layer(name: str, key: str, flat: bool = False, **fields: object) -> tuple[str, dict]:
         weight = state[f"{key}.weight"]
         weight = weight.reshape(len(weight), -1) if flat else weight
-        return f"nn.{name}", fields | {"weight": weight, "bias": state[f"{key}.bias"], "train": False}
+        return f"nn.{name}", fields | {"weight": weight, "bias": state[f"{key}.bias"]}
 
     def norm(key: str) -> tuple[str, dict]:
         mean, variance = state[f"{key}.running_mean"], state[f"{key}.running_var"]
@@ -193,15 +204,23 @@ def lua_network(state: dict[str, np.ndarray], old: bool = False) -> tuple[str, d
         stem.append(layer("SpatialConvolutionMM", f"conv{number}", flat=True))
         stem += [norm(f"bn{number}"), ("nn.ReLU", {})]
         stem += [("nn.SpatialCrossMapLRN", {"alpha": 1e-4})] * (number != 2)
-    tail = [("nn.Reshape", {}), ("nn.View", {}), layer("Linear", "ln"), ("nn.Normalize", {"p": 2.0})]
+    tail = [("nn.Reshape", {}), ("nn.View", {}), layer("Linear", "ln"), ("nn.Normalize", {})]
     return sequential([*stem, *map(inception, nn4_plan.INCEPTIONS), *tail])
 
 
-def write_csvs(folder: Path, state: dict[str, np.ndarray]) -> Path:
+def write_pt(path: Path, state: dict[str, np.ndarray], **options: object) -> Path:
+    """torch's state dict."""
+    import torch
+
+    torch.save({key: torch.tensor(values) for key, values in state.items()}, path, **options)
+    return path
+
+
+def write_csvs(folder: Path, layers: list[Layer], state: dict[str, np.ndarray]) -> Path:
     """One CSV a parameter: one number a line, convolutions and dense layers alike."""
     folder.mkdir()
     suffixes = {"weight": "w", "bias": "b", "running_mean": "m", "running_var": "v"}
-    for layer in nn4_plan.layers():
+    for layer in layers:
         for name in layer.parameters():
             values = state[f"{layer.key}.{name}"].ravel()
             text = "\n".join(map(repr, values.tolist()))

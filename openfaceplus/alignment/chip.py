@@ -64,6 +64,8 @@ def cut(image: np.ndarray, landmarks: np.ndarray, spec: ChipSpec) -> np.ndarray:
     ``image`` is RGB uint8, ``landmarks`` (5 or 68, 2) in its pixels. Raises UsageError if the
     template needs landmarks that are not there, or is unknown.
     """
+    if len(landmarks) not in _INDEX:
+        raise UsageError(f"chips are cut by 5 or 68 landmarks, not by {len(landmarks)}")
     if spec.template == "dlib":
         points = [dlib.point(*point) for point in np.rint(landmarks).astype(int).tolist()]
         shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), points)
@@ -90,7 +92,9 @@ def landmark_indices(template: str, points: int) -> list[int]:
 
 def _affine_names(template: str) -> tuple[str, str, str]:
     if template not in _AFFINE:
-        raise UsageError(f"there is no chip template {template!r}; known: dlib, {', '.join(_AFFINE)}")
+        raise UsageError(
+            f"there is no chip template {template!r}; known: dlib, {', '.join(_AFFINE)}"
+        )
     return _AFFINE[template]
 
 

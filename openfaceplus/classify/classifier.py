@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from openfaceplus.classify import kinds
-from openfaceplus.classify.openset import OpenSetRule
+from openfaceplus.classify.confidence import PRIOR
+from openfaceplus.classify.rule import FAR, OpenSetRule, Threshold
+from openfaceplus.classify.svm import fit_ovr
 from openfaceplus.errors import SpaceMismatch, StorageError, TrainingError
 from openfaceplus.faces import Decision
 from openfaceplus.version import __version__
 from openfaceplus.weights import safe
 
 FORMAT = "openfaceplus classifier"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a classifier is trained.
+
+    ``kind`` and ``lda_dim`` choose what names a face. ``far`` is the share of strangers accepted,
+    met on average or with the confidence ``sure``.
+    """
+
+    kind: str = "LinearSvm"
+    lda_dim: int = 0
+    far: float = FAR
+    sure: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +42,7 @@ class Classifier:
 
     ``vectors`` (n, dimensions) float32 of unit length are the enrolled photos' embeddings,
     ``labels`` (n,) say whose they are as indices into ``people``, ``chips`` where they came from.
+    ``strangers`` (k, dimensions) are embeddings of people who are not to be accepted, if any.
     ``recipe`` and ``space`` pin how vectors are made and which may be compared.
     """
 
@@ -33,8 +50,10 @@ class Classifier:
     vectors: np.ndarray
     labels: np.ndarray
     chips: tuple[str, ...]
+    strangers: np.ndarray | None
     recipe: dict[str, Any]
     space: str
+    settings: Settings
     namer: kinds.Namer
     rule: OpenSetRule
 
@@ -47,39 +66,83 @@ class Classifier:
         *,
         recipe: dict[str, Any],
         space: str,
-        kind: str = "LinearSvm",
-        lda_dim: int = 0,
+        settings: Settings | None = None,
+        strangers: np.ndarray | None = None,
     ) -> Classifier:
         """Train on (n, dimensions) vectors of unit length and the n names of the people they show.
 
-        One person with one photo is enough. Raises TrainingError if there is no vector.
+        ``strangers`` are one vector a person. One person with one photo is enough. Raises
+        TrainingError if there is no vector.
         """
         if not len(vectors):
             raise TrainingError(
                 "there is no usable photo to train on; each person needs a folder with at least "
                 "one photo in which a face is found (alignment.csv says what was wrong with others)"
             )
+        settings = settings or Settings()
         people, labels = np.unique(np.array(names), return_inverse=True)
+        labels = labels.astype(np.int32)
         vectors = np.ascontiguousarray(vectors, np.float32)
-        return cls(
+        machine, left_named = fit_ovr(vectors, labels, leave_out=True)
+        namer = kinds.fit(settings.kind, machine, vectors, labels, settings.lda_dim)
+        rule = OpenSetRule.fit(vectors, labels, space, left_named)
+        if strangers is not None:
+            rule = rule.with_strangers(rule.gallery.score(strangers, namer.names(strangers)))
+        made = cls(
             tuple(people.tolist()),
             vectors,
-            labels.astype(np.int32),
+            labels,
             tuple(chips),
+            strangers,
             recipe,
             space,
-            kinds.fit(kind, vectors, labels, lda_dim),
-            OpenSetRule.fit(vectors, labels),
+            settings,
+            namer,
+            rule,
+        )
+        made.calibrate()
+        return made
+
+    def without(self, name: str) -> Classifier:
+        """The same, trained anew without one person."""
+        keep = self.labels != self.people.index(name)
+        # So many people have at most one dimension fewer to tell them apart.
+        lda_dim = max(0, min(self.settings.lda_dim, len(self.people) - 2))
+        return self.train(
+            self.vectors[keep],
+            [self.people[label] for label in self.labels[keep].tolist()],
+            [chip for chip, kept in zip(self.chips, keep.tolist(), strict=True) if kept],
+            recipe=self.recipe,
+            space=self.space,
+            settings=replace(self.settings, lda_dim=lda_dim),
+            strangers=self.strangers,
         )
 
-    def decide(self, vectors: np.ndarray, threshold: float | None = None) -> list[Decision]:
+    def score(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For (n, dimensions) unit vectors the numbers of the people named (n,) and scores (n,)."""
+        named = self.namer.names(vectors)
+        return named, self.rule.gallery.score(vectors, named)
+
+    def calibrate(self, far: float | None = None, sure: float | None = None) -> Threshold:
+        """The threshold for a rate of strangers; without one for that it was trained with."""
+        if far is None:
+            return self.rule.threshold(self.settings.far, self.settings.sure)
+        return self.rule.threshold(far, sure)
+
+    def confidence(self, scores: np.ndarray, named: np.ndarray, prior: float = PRIOR) -> np.ndarray:
+        """(n,) probabilities that faces of (n,) scores are the people ``named`` (n,)."""
+        return self.rule.confidences(scores, named, prior)
+
+    def decide(
+        self, vectors: np.ndarray, threshold: float | None = None, prior: float = PRIOR
+    ) -> list[Decision]:
         """Who each of (n, dimensions) vectors is, or that it is a stranger."""
-        threshold = self.rule.threshold if threshold is None else threshold
+        if threshold is None:
+            threshold = self.calibrate().value
         if not len(vectors):
             return []
-        named = self.namer.names(vectors)
-        scores = self.rule.score(vectors, named)
-        confidences = self.rule.confidence(scores)
+        named, scores = self.score(vectors)
+        confidences = self.confidence(scores, named, prior)
         return [
             Decision(
                 self.people[who] if score >= threshold else None,
@@ -92,7 +155,7 @@ class Classifier:
         ]
 
     def check_space(self, space: str) -> None:
-        """Raises SpaceMismatch if vectors of ``space`` cannot be compared with the enrolled ones."""
+        """Raises SpaceMismatch if vectors of ``space`` cannot be compared with those enrolled."""
         if space != self.space:
             raise SpaceMismatch(
                 f"the classifier holds embeddings of {self.space}, the photos give {space}; "
@@ -101,6 +164,7 @@ class Classifier:
 
     def save(self, path: Path) -> None:
         """Write ``classifier.pkl``, whole or not at all."""
+        settings = self.settings
         safe.dump(
             path,
             {
@@ -111,9 +175,11 @@ class Classifier:
                 "vectors": self.vectors,
                 "labels": self.labels,
                 "chips": list(self.chips),
+                "strangers": self.strangers,
                 "recipe": self.recipe,
                 "space": self.space,
-                "namer": self.namer.to_dict(),
+                "settings": [settings.kind, settings.lda_dim, settings.far, settings.sure],
+                "namer": kinds.to_dict(self.namer),
                 "rule": self.rule.to_dict(),
             },
         )
@@ -124,18 +190,44 @@ class Classifier:
         not a classifier of this version."""
         data = safe.load(path)
         if data.get("format") != FORMAT or data.get("format_version") != FORMAT_VERSION:
-            raise StorageError(f"{path}: not a classifier of this version of openfaceplus; train again")
+            raise StorageError(
+                f"{path}: not a classifier of this version of openfaceplus; train again"
+            )
         try:
-            classifier = cls(
+            made = cls(
                 tuple(data["people"]),
                 data["vectors"],
                 data["labels"],
                 tuple(data["chips"]),
+                data["strangers"],
                 data["recipe"],
                 data["space"],
+                Settings(*data["settings"]),
                 kinds.from_dict(data["namer"]),
-                OpenSetRule.from_dict(data["rule"]),
+                OpenSetRule.from_dict(data["rule"], data["labels"], data["space"]),
             )
-        except (KeyError, TypeError) as error:
-            raise StorageError(f"{path}: the classifier is incomplete ({error}); train again") from error
-        return classifier
+            made.check_whole()
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise StorageError(
+                f"{path}: the classifier is incomplete or altered ({error}); train again"
+            ) from error
+        return made
+
+    def check_whole(self) -> None:
+        """Raises ValueError if the parts do not fit each other."""
+        photos, dimensions = self.vectors.shape
+        people = len(self.people)
+        shapes = {
+            "labels": (self.labels.shape, (photos,)),
+            "left-out scores": (self.rule.left_out.shape, (photos,)),
+            "templates": (self.rule.gallery.templates.shape, (people, dimensions)),
+            "hub": (self.rule.gallery.hub.shape, (people,)),
+        }
+        if not isinstance(self.namer, kinds.Estimator):
+            shapes["machine"] = (self.namer.coef.shape, (people, dimensions))
+            shapes["intercepts"] = (self.namer.intercept.shape, (people,))
+        for name, (found, expected) in shapes.items():
+            if found != expected:
+                raise ValueError(f"{name} {found} where {expected} belong")
+        if photos and not (self.labels.min() >= 0 and self.labels.max() < people):
+            raise ValueError("labels of people who are not there")

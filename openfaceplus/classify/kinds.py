@@ -12,37 +12,9 @@ from typing import Any
 import numpy as np
 
 from openfaceplus.classify.names import KINDS
-from openfaceplus.errors import StorageError, TrainingError, UsageError
+from openfaceplus.classify.svm import LinearOvR
+from openfaceplus.errors import TrainingError, UsageError
 from openfaceplus.weights import safe
-
-
-@dataclass(frozen=True, eq=False)
-class LinearSvm:
-    """One-vs-rest linear machines: ``coef`` (people, dimensions), ``intercept`` (people,)."""
-
-    coef: np.ndarray
-    intercept: np.ndarray
-
-    @classmethod
-    def fit(cls, vectors: np.ndarray, labels: np.ndarray) -> LinearSvm:
-        """Train on (n, dimensions) vectors with labels 0..people-1."""
-        from sklearn.svm import LinearSVC
-
-        if labels.max() == 0:
-            return cls(np.zeros((1, vectors.shape[1]), np.float32), np.zeros(1, np.float32))
-        machine = LinearSVC(C=10, random_state=0).fit(vectors, labels)
-        coef, intercept = machine.coef_, machine.intercept_
-        if labels.max() == 1:
-            # For two people scikit-learn keeps one machine only.
-            coef, intercept = np.vstack([-coef, coef]), np.concatenate([-intercept, intercept])
-        return cls(coef.astype(np.float32), intercept.astype(np.float32))
-
-    def names(self, vectors: np.ndarray) -> np.ndarray:
-        """(n,) numbers of the people named."""
-        return (vectors @ self.coef.T + self.intercept).argmax(axis=1)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": "LinearSvm", "coef": self.coef, "intercept": self.intercept}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,33 +48,38 @@ class Estimator:
         """(n,) numbers of the people named."""
         return np.asarray(self.estimator.predict(vectors), np.intp)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "estimator": safe.dump_estimator(self.estimator)}
+
+Namer = LinearOvR | Estimator
+"""Has ``names(vectors)``: (n,) numbers of the people that (n, dimensions) vectors are named for."""
 
 
-Namer = LinearSvm | Estimator
-
-
-def fit(kind: str, vectors: np.ndarray, labels: np.ndarray, lda_dim: int = 0) -> Namer:
-    """Train a kind on (n, dimensions) vectors with labels 0..people-1.
+def fit(
+    kind: str, machine: LinearOvR, vectors: np.ndarray, labels: np.ndarray, lda_dim: int = 0
+) -> Namer:
+    """What names a face: the linear ``machine`` itself, or another kind trained on (n, dimensions)
+    vectors with labels 0..people-1.
 
     Raises UsageError for an unknown kind, TrainingError if the data do not suffice for it.
     """
     if kind not in KINDS:
         raise UsageError(f"there is no classifier {kind!r}; known are: {', '.join(KINDS)}")
     if labels.max() == 0 or (kind == "LinearSvm" and lda_dim <= 0):
-        return LinearSvm.fit(vectors, labels)
+        return machine
     return Estimator.fit(kind, vectors, labels, lda_dim)
 
 
+def to_dict(namer: Namer) -> dict[str, Any]:
+    """As plain values."""
+    if isinstance(namer, Estimator):
+        return {"kind": namer.kind, "estimator": safe.dump_estimator(namer.estimator)}
+    return {"kind": "LinearSvm", "coef": namer.coef, "intercept": namer.intercept}
+
+
 def from_dict(data: dict[str, Any]) -> Namer:
-    """The inverse of ``to_dict``. Raises StorageError, or UnsafeFile for a hostile estimator."""
-    try:
-        if "coef" in data:
-            return LinearSvm(data["coef"], data["intercept"])
-        return Estimator(data["kind"], safe.load_estimator(data["estimator"]))
-    except KeyError as error:
-        raise StorageError(f"the classifier file lacks {error}; train again") from error
+    """The inverse of ``to_dict``. Raises KeyError, or UnsafeFile for a hostile estimator."""
+    if "coef" in data:
+        return LinearOvR(data["coef"], data["intercept"])
+    return Estimator(data["kind"], safe.load_estimator(data["estimator"]))
 
 
 def _make(kind: str, vectors: np.ndarray, labels: np.ndarray) -> Any:

@@ -10,6 +10,10 @@ COMMANDS = {
     "represent": "turn chips into embeddings",
     "train": "photos in a folder per person -> a model",
     "infer": "say who is in new photos",
+    "people": "list, add, remove or rename enrolled people",
+    "verify": "say whether two photos show one person",
+    "whois": "find a person in a folder with one photo each",
+    "evaluate": "measure error rates on photos of your own",
     "models": "list, fetch and locate model files",
     "demo": "run the whole flow on sample photos",
     "version": "print the version and those of the libraries",
@@ -41,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     if name in ("-V", "--version"):
         name = "version"
     if name not in COMMANDS:
-        print(f"openfaceplus: there is no command {name!r}; see openfaceplus --help", file=sys.stderr)
+        print(
+            f"openfaceplus: there is no command {name!r}; see openfaceplus --help", file=sys.stderr
+        )
         return 2
     return import_module(f"openfaceplus.cli.{name}").main(rest)

@@ -19,7 +19,9 @@ def main(argv: list[str] | None = None) -> int:
         "  openfaceplus align training-images/ -o aligned-images/\n"
         "  openfaceplus align training-images/ -o aligned-images/ --profile openface",
     )
-    parse.add_argument("input", type=Path, metavar="PHOTOS", help="a folder with one folder a person")
+    parse.add_argument(
+        "input", type=Path, metavar="PHOTOS", help="a folder with one folder a person"
+    )
     parse.add_argument(
         "-o", "--output", type=Path, default=Path("aligned-images"), metavar="CHIPS",
         help="where chips and alignment.csv go (default: %(default)s)",
@@ -96,8 +98,10 @@ def recipe_of(args: Any, chip: Any = None) -> Any:
     from openfaceplus import recipe, weights
 
     points = args.points
-    if points is None and chip is not None and (
-        chip.template == "innerEyesAndBottomLip" or weights.locate("nn4.small2")
+    if (
+        points is None
+        and chip is not None
+        and (chip.template == "innerEyesAndBottomLip" or weights.locate("nn4.small2"))
     ):
         # The mouth is not among five landmarks; and nn4.small2 was trained on 68.
         points = 68
@@ -145,5 +149,7 @@ def _mean(args: Any) -> int:
     if args.json:
         common.print_json({"photos": count, "mean": str(args.modelDir / "mean.csv")})
     else:
-        print(f"mean and deviation of the landmarks of {count} faces: {args.modelDir}/mean.csv, std.csv")
+        print(
+            f"mean and deviation of landmarks of {count} faces: {args.modelDir}/mean.csv, std.csv"
+        )
     return common.OK

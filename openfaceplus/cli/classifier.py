@@ -6,23 +6,26 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.cli import common, infer, train
+from openfaceplus.cli import common, infer, people, train
 
 
 def script(argv: list[str] | None = None) -> int:
-    """``classifier.py train EMBEDDINGS`` and ``classifier.py infer [MODEL] PHOTO ...``."""
+    """``classifier.py train EMBEDDINGS``, ``infer [MODEL] PHOTO ...`` and who is enrolled."""
     parse = common.parser(
         "classifier.py",
-        "Train a classifier on embeddings, or name the people in photos with it.",
+        "Train a classifier on embeddings, name the people in photos, add and remove people.",
         "  ./demos/classifier.py train ./generated-embeddings/\n"
         "  ./demos/classifier.py infer ./generated-embeddings/classifier.pkl photo.jpg\n"
-        "  ./demos/classifier.py infer photo.jpg --multi",
+        "  ./demos/classifier.py infer photo.jpg --multi\n"
+        "  ./demos/classifier.py add Ada photos-of-ada/\n"
+        "  ./demos/classifier.py remove Ada",
     )
     _add_networks(parse, None)
     modes = parse.add_subparsers(dest="mode", required=True)
     training = modes.add_parser("train", help="train on reps.csv and labels.csv")
     training.add_argument("workDir", type=Path, help="the folder that holds them")
     train.add_training(training)
+    common.add_jobs(training)
     inference = modes.add_parser("infer", help="name the people in photos")
     inference.add_argument(
         "arguments", nargs="+", metavar="[MODEL] PHOTO",
@@ -37,6 +40,7 @@ def script(argv: list[str] | None = None) -> int:
     for mode in (training, inference):
         _add_networks(mode, argparse.SUPPRESS)
         common.add_everywhere(mode, argparse.SUPPRESS)
+    people.add_modes(modes)
     training.set_defaults(command=_train)
     inference.set_defaults(command=_infer)
     return common.run(parse, argv, lambda args: args.command(args))
@@ -55,10 +59,13 @@ def _add_networks(to: argparse.ArgumentParser, default: Any) -> None:
 
 
 def _train(args: Any) -> int:
+    from openfaceplus.stages.train import CLASSIFIER
     from openfaceplus.stages.train import train as train_embeddings
 
-    classifier, path = train_embeddings(args.workDir, kind=args.classifier, lda_dim=args.ldaDim)
-    train.report(classifier, path, args.json)
+    classifier = train_embeddings(
+        args.workDir, train.settings_of(args), train.options_of(args), progress=common.progress
+    )
+    train.report(classifier, args.workDir / CLASSIFIER, args.json)
     return common.OK
 
 

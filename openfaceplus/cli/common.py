@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from openfaceplus.errors import OpenFacePlusError
@@ -79,7 +79,9 @@ def add_jobs(to: argparse.ArgumentParser) -> None:
     to.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
 
 
-def run(parse: argparse.ArgumentParser, argv: list[str] | None, command: Callable[[Any], int]) -> int:
+def run(
+    parse: argparse.ArgumentParser, argv: list[str] | None, command: Callable[[Any], int]
+) -> int:
     """Parse, set up logging, run the command and turn errors into one line and a status."""
     args = parse.parse_args(sys.argv[1:] if argv is None else argv)
     # A name with bytes that are not UTF-8 must not stop the run that prints it.
@@ -107,6 +109,11 @@ def run(parse: argparse.ArgumentParser, argv: list[str] | None, command: Callabl
         # The reader of our output, such as head, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except Exception as error:
+        if args.debug:
+            raise
+        message = f"{type(error).__name__}: {error}; this should not happen: please report what "
+        return _stop(parse.prog, message + "--debug shows", CANNOT)
 
 
 def _stop(program: str, message: str, status: int) -> int:
@@ -173,9 +180,16 @@ def report(summary: Any, as_json: bool, verbose: bool) -> int:
 
 def print_json(data: Any) -> None:
     """One JSON value on one line of standard output."""
-    print(json.dumps(data, ensure_ascii=False))
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(_finite(data), ensure_ascii=not unicode))
 
 
-def path_list(values: Sequence[str]) -> list[Path]:
-    """Command-line arguments as paths."""
-    return [Path(value) for value in values]
+def _finite(data: Any) -> Any:
+    """The same with None for numbers that JSON lacks: infinite ones and NaN."""
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return data

@@ -12,7 +12,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def script(name: str) -> int:
-    """Run ``openfaceplus.cli.<name>.script()``, in the project's venv where this Python lacks dlib."""
+    """Run ``openfaceplus.cli.<name>.script()``; in the project's venv if dlib is missing here."""
     python = _ROOT / ".venv" / "bin" / "python"
     if find_spec("dlib") is None and python.exists() and Path(sys.prefix) != _ROOT / ".venv":
         os.execv(python, [str(python), *sys.argv])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ def main(argv: list[str] | None = None) -> int:
         "openfaceplus infer",
         "Name the people in photos, or say that they are unknown.",
         "  openfaceplus infer -m model/ photo.jpg\n"
+        "  openfaceplus infer -m model/ --far 0.001 photo.jpg\n"
         "  openfaceplus infer -m model/ --multi --annotate labelled/ party/*.jpg",
     )
     parse.add_argument(
         "-m", "--model", metavar="MODEL",
-        help="a model folder or classifier.pkl (default: $OPENFACEPLUS_CLASSIFIER, or the one below "
-        "the working folder)",
+        help="a model folder or classifier.pkl (default: $OPENFACEPLUS_CLASSIFIER, or the one "
+        "below the working folder)",
     )  # fmt: skip
     parse.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
     add_inference(parse)
@@ -36,9 +38,23 @@ def add_inference(to: argparse.ArgumentParser) -> None:
     from openfaceplus.images import MAX_PIXELS
 
     to.add_argument("--multi", action="store_true", help="name all faces, from left to right")
-    to.add_argument(
+    group = to.add_argument_group("strangers")
+    group.add_argument(
+        "--far", type=float, metavar="RATE",
+        help="share of strangers' faces that may be accepted (default: as trained)",
+    )  # fmt: skip
+    group.add_argument("--sure", type=float, metavar="P", help="meet --far with this confidence")
+    group.add_argument(
+        "--far-per", choices=("face", "photo"), default="face",
+        help="what the rate is of: with photo, several faces share it (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--threshold", type=float, metavar="S", help="accept scores from S up, whatever was trained"
     )
+    group.add_argument(
+        "--prior", type=float, default=0.5, metavar="P",
+        help="share of strangers among the faces, for the confidence (default: %(default)s)",
+    )  # fmt: skip
     to.add_argument(
         "--annotate", type=Path, metavar="DIR",
         help="write the photos there with labelled boxes: green known, red unknown",
@@ -52,10 +68,13 @@ def add_inference(to: argparse.ArgumentParser) -> None:
 
 def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
     """Print who is in each photo; 1 if any photo failed, after all others were done."""
-    from openfaceplus.errors import PhotoError
+    from openfaceplus.errors import PhotoError, UsageError
     from openfaceplus.images import photos_in, read_photo
-    from openfaceplus.model import Model
+    from openfaceplus.model import Model, Policy
 
+    paths = photos_in(photos)
+    if not paths:
+        raise UsageError(f"{', '.join(photos)}: holds no photos; name photos, or folders of them")
     model = Model.load(
         model_path,
         detector=args.detector,
@@ -65,7 +84,8 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
         device=device_of(args),
         progress=common.DownloadProgress(),
     )
-    paths = photos_in(photos)
+    policy = Policy(args.far, args.sure, args.far_per, args.threshold, args.prior)
+    _say_unsupported(model, policy)
     names = _annotation_names(paths)
     failed = False
     with common.progress("infer", len(paths)) as advance:
@@ -73,7 +93,7 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
             error, decisions = None, []
             try:
                 photo = read_photo(path, max_pixels=args.max_pixels)
-                decisions = model.decide(photo, not args.multi, args.threshold)
+                decisions = model.decide(photo, policy, largest=not args.multi)
                 if args.annotate:
                     _annotate(args.annotate / names[path], photo, decisions)
             except PhotoError as problem:
@@ -84,6 +104,17 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
                 _print(path, error, decisions, args.multi)
             advance()
     return common.SOME_FAILED if failed else common.OK
+
+
+def _say_unsupported(model: Any, policy: Any) -> None:
+    """Where the user asked for a rate, say if the enrolled people do not support it."""
+    from openfaceplus.classify import explain
+
+    if policy.far is not None and policy.threshold is None:
+        threshold = model.threshold(policy)
+        if not threshold.calibration.met:
+            for line in explain.lines(threshold, len(model.classifier.people)):
+                print(line, file=sys.stderr)
 
 
 def _print(path: Path, error: Exception | None, decisions: Sequence[Any], multi: bool) -> None:
@@ -119,7 +150,8 @@ def _as_dict(path: Path, error: Exception | None, decisions: Sequence[Any]) -> d
                 "closest": decision.closest,
                 "confidence": round(decision.confidence, 4),
                 "score": round(decision.score, 4),
-                "threshold": round(decision.threshold, 4),
+                # JSON has no infinity: null where nobody would be accepted.
+                "threshold": round(decision.threshold, 4) if isfinite(decision.threshold) else None,
                 "note": decision.note,
             }
             for decision in decisions
@@ -140,7 +172,9 @@ def _annotation_names(paths: Sequence[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:
-        suffix = path.suffix if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
+        suffix = (
+            path.suffix if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else ".png"
+        )
         for number in range(1, len(paths) + 2):
             name = path.stem + ("" if number == 1 else f"-{number}") + suffix
             if name not in taken:

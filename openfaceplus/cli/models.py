@@ -23,7 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     actions.add_parser("list", help="list all (the default)").set_defaults(command=_list)
     pull = actions.add_parser("pull", help="fetch a model and check its hash")
     pull.add_argument("name", metavar="NAME")
-    pull.add_argument("--accept-license", action="store_true", help="agree to a restricting licence")
+    pull.add_argument(
+        "--accept-license", action="store_true", help="agree to a restricting licence"
+    )
     pull.set_defaults(command=_pull)
     path = actions.add_parser("path", help="print where a model lies")
     path.add_argument("name", metavar="NAME")
@@ -62,7 +64,13 @@ def _list(args: Any) -> int:
     for row in rows:
         size = "size unknown" if row["size"] is None else f"{row['size'] / 1e6:.1f} MB"
         use = "commercial use allowed" if row["commercial"] else "NO COMMERCIAL USE"
-        checked = f"sha256 {row['sha256']}" if row["sha256"] else f"md5 {row['md5']}" if row["md5"] else ""
+        checked = (
+            f"sha256 {row['sha256']}"
+            if row["sha256"]
+            else f"md5 {row['md5']}"
+            if row["md5"]
+            else ""
+        )
         print(f"{row['name']}: {row['purpose']}")
         print(f"    licence  {row['licence']}; {use}")
         print(f"    file     {size}{', ' + checked if checked else ''}")
@@ -99,5 +107,5 @@ def _path(args: Any) -> int:
 def _pin(args: Any) -> int:
     from openfaceplus import weights
 
-    print(f"{weights.pin(args.file, accept=True)}  {args.file}")
+    print(f"{weights.pin(args.file, renew=True)}  {args.file}")
     return common.OK

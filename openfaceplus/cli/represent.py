@@ -47,7 +47,10 @@ def _add_work(to: argparse.ArgumentParser) -> None:
         help="weights of nn4.small2: .pt, .t7 or a folder of CSV files",
     )  # fmt: skip
     to.add_argument(
-        "-imgDim", "--imgDim", type=int, help="side of the chips in pixels; known from alignment.csv"
+        "-imgDim",
+        "--imgDim",
+        type=int,
+        help="side of the chips in pixels; known from alignment.csv",
     )
     to.add_argument(
         "-batchSize", "--batch", type=int, default=16, dest="batch",

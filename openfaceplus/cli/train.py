@@ -9,6 +9,7 @@ from typing import Any
 
 from openfaceplus.cli import align, common
 from openfaceplus.cli.represent import device_of
+from openfaceplus.files import shown
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,7 +20,9 @@ def main(argv: list[str] | None = None) -> int:
         "  openfaceplus train training-images/ -o model/\n"
         "  openfaceplus train training-images/ -o model/ --views 6 --commercial",
     )
-    parse.add_argument("input", type=Path, metavar="PHOTOS", help="a folder with one folder a person")
+    parse.add_argument(
+        "input", type=Path, metavar="PHOTOS", help="a folder with one folder a person"
+    )
     parse.add_argument(
         "-o", "--output", type=Path, default=Path("model"), metavar="MODEL",
         help="the model folder (default: %(default)s)",
@@ -45,6 +48,36 @@ def add_training(to: argparse.ArgumentParser) -> None:
         "--ldaDim", type=int, default=0, metavar="N",
         help="project to N dimensions by linear discriminant analysis first",
     )  # fmt: skip
+    group = to.add_argument_group("strangers")
+    group.add_argument(
+        "--far", type=float, default=0.01, metavar="RATE",
+        help="share of strangers' faces that may be accepted (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--sure", type=float, metavar="P",
+        help="meet the rate with this confidence, such as 0.95, and not only on average",
+    )  # fmt: skip
+    group.add_argument(
+        "--strangers", type=Path, metavar="FOLDER",
+        help="photos of people who are not to be known, one each or a folder each",
+    )  # fmt: skip
+    group.add_argument(
+        "--strict", action="store_true", help="refuse data that do not support the rate"
+    )
+
+
+def settings_of(args: Any) -> Any:
+    """The classifier's settings among a command's options."""
+    from openfaceplus.classify.classifier import Settings
+
+    return Settings(args.classifier, args.ldaDim, args.far, args.sure)
+
+
+def options_of(args: Any) -> Any:
+    """The other training options among a command's."""
+    from openfaceplus.stages.train import TrainOptions
+
+    return TrainOptions(args.strangers, args.strict, args.jobs, args.commercial)
 
 
 def _train(args: Any) -> int:
@@ -52,24 +85,45 @@ def _train(args: Any) -> int:
 
     made = train_photos(
         args.input, args.output, align.recipe_of(args), align.options_of(args),
-        kind=args.classifier, lda_dim=args.ldaDim, jobs=args.jobs, device=device_of(args),
-        progress=common.progress,
+        settings_of(args), options_of(args), device=device_of(args), progress=common.progress,
     )  # fmt: skip
     if not args.json:
         common.report(made.aligned, False, args.verbose)
+        if made.represented.failed:
+            common.report(made.represented, False, args.verbose)
     for summary in (made.aligned, made.represented):
         for remark in summary.remarks:
             print(remark, file=sys.stderr)
     report(made.classifier, made.path, args.json, made.aligned.counts)
-    return common.OK
+    return common.SOME_FAILED if made.aligned.failed or made.represented.failed else common.OK
 
 
-def report(classifier: Any, path: Path, as_json: bool, counts: dict[str, int] | None = None) -> None:
-    """Say what was trained and where it lies."""
+def report(
+    classifier: Any, path: Path, as_json: bool, counts: dict[str, int] | None = None
+) -> None:
+    """Say what was trained, what its threshold rests on, and where it lies."""
+    from dataclasses import asdict
+
+    from openfaceplus.classify import explain
+    from openfaceplus.stages.train import remarks
+
     people, photos = len(classifier.people), len(classifier.labels)
+    threshold = classifier.calibrate()
+    odd = remarks(classifier)
     if as_json:
-        data = {"classifier": str(path), "people": people, "photos": photos, "space": classifier.space}
+        data = {
+            "classifier": str(path),
+            "people": people,
+            "photos": photos,
+            "space": classifier.space,
+            "threshold": asdict(threshold),
+            "remarks": odd,
+        }
         common.print_json(data | ({} if counts is None else {"counts": counts}))
         return
     print(f"Training for {people} classes.")
+    for line in explain.lines(threshold, people):
+        print(line)
+    for remark in odd:
+        print(f"look: {shown(remark)}", file=sys.stderr)
     print(f"Saving classifier to '{path}'")

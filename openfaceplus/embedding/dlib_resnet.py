@@ -1,4 +1,4 @@
-"""dlib's face recognition ResNet: 150-px chips to 128 numbers, distances of about 0.6 apart."""
+"""dlib's face recognition ResNet: 150-px chips to 128 numbers."""
 
 from __future__ import annotations
 

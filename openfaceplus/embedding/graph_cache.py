@@ -32,8 +32,8 @@ def cached(name: str, build: Callable[[], bytes]) -> bytes:
 
 def _read(path: Path) -> bytes | None:
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            digest, graph = file.read(_DIGEST), file.read()
     except OSError:
         return None
-    digest, graph = data[:_DIGEST], data[_DIGEST:]
     return graph if hashlib.sha256(graph).digest() == digest else None

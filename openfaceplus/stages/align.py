@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openfaceplus.errors import PhotoError, StorageError, UsageError
 from openfaceplus.faces import Box, Face
-from openfaceplus.files import sweep
+from openfaceplus.files import atomic_write, shown, sweep
 from openfaceplus.images import MAX_PIXELS, PhotoFile, read_photo, save_image, walk
 from openfaceplus.manifest import Manifest
-from openfaceplus.pipeline import Pipeline, flaw
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.quality import flaw
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import workers
 from openfaceplus.stages.summary import Progress, Summary, no_progress
+from openfaceplus.stages.tasks import Task, tasks_of
 from openfaceplus.store.tables import Journal, Row, read_table, write_table
 
 if TYPE_CHECKING:
@@ -25,11 +27,14 @@ if TYPE_CHECKING:
 
 TABLE = "alignment.csv"
 MANIFEST = "alignment.json"
+JOURNAL = ".alignment.journal"
 COLUMNS = (
     "person", "photo", "chip", "status", "reason", "faces", "width", "height",
     "left", "top", "right", "bottom", "score", "landmarks", "fingerprint",
 )  # fmt: skip
 USABLE = frozenset({"ok", "fallback"})
+TRANSIENT = frozenset({"unreadable", "too_large"})
+"""Statuses that may end without the photo being changed: permissions, memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,6 @@ class AlignOptions:
     commercial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    person: str
-    photo: Path
-    chip: Path
-    fingerprint: str
-
-
 class _Worker:
     """Aligns photos, in whichever process it is made."""
 
@@ -63,7 +60,7 @@ class _Worker:
         self._pipeline = Pipeline(recipe, commercial=options.commercial, threads=1)
         self._options = options
 
-    def __call__(self, task: _Task) -> Row:
+    def __call__(self, task: Task) -> Row:
         row = {
             "person": task.person,
             "photo": str(task.photo),
@@ -72,55 +69,57 @@ class _Worker:
             "reason": "",
             "fingerprint": task.fingerprint,
         }
+        if not task.person:
+            reason = f"{shown(task.photo)}: lies in no person's folder"
+            return row | {"status": "no_person", "reason": reason}
         try:
-            if not task.person:
-                raise UsageError("the photo lies in no person's folder")
             self._align(task, row)
         except PhotoError as error:
             row |= {"status": error.status, "reason": str(error)}
-        except UsageError as error:
-            row |= {"status": "no_person", "reason": str(error)}
         except MemoryError:
-            row |= {"status": "too_large", "reason": "not enough memory for this photo"}
+            row |= {"status": "too_large", "reason": f"{shown(task.photo)}: not enough memory"}
         if row["status"] == "no_face" and self._options.fallback is not None:
             self._fall_back(task, row)
         return row
 
-    def _align(self, task: _Task, row: Row) -> None:
+    def _align(self, task: Task, row: Row) -> None:
         photo = read_photo(task.photo, max_pixels=self._options.max_pixels)
         row |= {"width": str(photo.width), "height": str(photo.height)}
         # All faces are looked for, since a training photo with several is worth a remark.
         faces = self._pipeline.faces(photo)
         row["faces"] = str(len(faces))
         if not faces:
-            row |= {"status": "no_face", "reason": "no face found"}
+            row |= {"status": "no_face", "reason": f"{shown(task.photo)}: no face found"}
             return
         if self._options.skip_multi and len(faces) > 1:
-            row |= {"status": "several_faces", "reason": f"{len(faces)} faces found"}
+            reason = f"{shown(task.photo)}: {len(faces)} faces found"
+            row |= {"status": "several_faces", "reason": reason}
             return
         face = faces[0]
         row |= face_to_row(face)
         chip = self._pipeline.cut(photo, face)
         problem = None if self._options.keep_flawed else flaw(chip)
         if problem:
-            row |= {"status": problem, "reason": f"the face is {problem.replace('_', ' ')}"}
+            reason = f"{shown(task.photo)}: the face is {problem.replace('_', ' ')}"
+            row |= {"status": problem, "reason": reason}
             return
         save_image(task.chip, chip.pixels)
         row["chip"] = str(task.chip)
         if len(faces) > 1:
             row["reason"] = f"the most prominent of {len(faces)} faces"
 
-    def _fall_back(self, task: _Task, row: Row) -> None:
+    def _fall_back(self, task: Task, row: Row) -> None:
         assert self._options.fallback is not None
         ready = self._options.fallback / task.person / f"{task.photo.stem}.jpg"
-        chip = task.chip.with_name(f"{task.photo.stem}.jpg")
+        chip = task.chip.with_suffix(".jpg")
         try:
-            chip.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ready, chip)
+            data = ready.read_bytes()
         except OSError as error:
-            row["reason"] += f"; no fallback ({error})"
-        else:
-            row |= {"status": "fallback", "reason": f"copied from {ready}", "chip": str(chip)}
+            row["reason"] += f"; no fallback {shown(ready)} ({error.strerror})"
+            return
+        with atomic_write(chip) as file:
+            file.write(data)
+        row |= {"status": "fallback", "reason": f"copied from {shown(ready)}", "chip": str(chip)}
 
 
 def align(
@@ -140,33 +139,58 @@ def align(
     Raises UsageError if ``photos`` is no folder, StorageError if ``output`` cannot be written,
     ModelError before any work if a model is missing.
     """
-    options = options or AlignOptions()
-    manifest = Manifest("align", _settings(recipe, options))
     files = walk(photos)
     if not files:
-        raise UsageError(f"{photos}: holds no photos; it takes one folder a person with photos in it")
+        raise UsageError(
+            f"{photos}: holds no photos; it takes one folder a person with photos in it"
+        )
     if output.resolve().is_relative_to(photos.resolve()):
         raise UsageError(f"{output}: lies inside {photos}; its chips would be taken for photos")
+    return align_files(files, output, recipe, options, jobs=jobs, progress=progress)
+
+
+def align_files(
+    files: Sequence[PhotoFile],
+    output: Path,
+    recipe: Recipe,
+    options: AlignOptions | None = None,
+    *,
+    keep_others: bool = False,
+    jobs: int | None = None,
+    progress: Progress = no_progress,
+) -> Summary:
+    """``align`` for a list of files; ``keep_others`` keeps rows and chips of photos not in it."""
+    options = options or AlignOptions()
+    manifest = Manifest("align", _settings(recipe, options))
     Pipeline(recipe, commercial=options.commercial).check_alignment()
     sweep(output)
-    journal = Journal(output / ".alignment.journal", manifest.settings_hash)
-    known = {row["photo"]: row for row in _earlier(output, manifest) + journal.rows()}
-    tasks = list(_tasks(files, output))
-    # A kept row must name the same chip: a new photo of the same stem changes names.
-    kept = {
-        str(task.photo): row
+    journal = Journal(output / JOURNAL, manifest.settings_hash)
+    before, earlier = _earlier(output, manifest)
+    # The folders may be spelled another way than in the earlier run.
+    known = {os.path.abspath(row["photo"]): row for row in earlier + journal.rows()}
+    others = []
+    if keep_others and before:
+        mine = {os.path.abspath(file.path) for file in files}
+        others = [row for path, row in known.items() if path not in mine]
+    tasks = list(tasks_of(files, output, {Path(row["chip"]).parts[-2:] for row in others}))
+    rows = {
+        task.photo: row
         for task in tasks
-        if (row := known.get(str(task.photo))) and _still_good(row, task)
+        if (row := _still_good(known.get(os.path.abspath(task.photo)), task))
     }
-    todo = [task for task in tasks if str(task.photo) not in kept]
-    rows = dict(kept)
+    todo = [task for task in tasks if task.photo not in rows]
     with journal, progress("align", len(todo)) as advance:
+        if not before:
+            # From here on chips of two settings may lie side by side.
+            (output / MANIFEST).unlink(missing_ok=True)
         for row in workers.run(_Worker, (recipe, options), todo, jobs):
-            rows[row["photo"]] = row
+            rows[Path(row["photo"])] = row
             journal.add(row)
             advance()
-    ordered = [rows[str(task.photo)] for task in tasks]
-    _delete_chips({r["chip"] for r in known.values()} - {r["chip"] for r in ordered}, output)
+    ordered = others + [rows[task.photo] for task in tasks]
+    if others:
+        ordered.sort(key=lambda row: (row["person"], row["photo"]))
+    _delete_chips(_places(known.values()) - _places(ordered), output)
     counts = Counter(row["status"] for row in ordered)
     write_table(output / TABLE, COLUMNS, ordered)
     Manifest("align", manifest.settings, dict(counts)).write(output / MANIFEST)
@@ -205,7 +229,7 @@ def face_from_row(row: Row) -> Face:
 
 def read_alignment(folder: Path) -> tuple[Manifest | None, list[Row]]:
     """The manifest and the rows in a folder of chips; None and no rows if it has neither."""
-    return Manifest.read(folder / MANIFEST), read_table(folder / TABLE)
+    return Manifest.read(folder / MANIFEST), read_table(folder / TABLE, COLUMNS)
 
 
 def _settings(recipe: Recipe, options: AlignOptions) -> dict[str, object]:
@@ -221,49 +245,46 @@ def _settings(recipe: Recipe, options: AlignOptions) -> dict[str, object]:
     }
 
 
-def _earlier(output: Path, manifest: Manifest) -> list[Row]:
-    """Rows of the last finished run; those made with other settings count for nothing.
+def _earlier(output: Path, manifest: Manifest) -> tuple[bool, list[Row]]:
+    """Whether the last finished run had these settings, and its rows.
 
-    Their chips still have to be known, so that those that no longer belong are deleted.
+    Those made with other settings count for nothing, but their chips have to be known, so that
+    those that no longer belong are deleted.
     """
     before, rows = read_alignment(output)
     if before is not None and before.settings_hash == manifest.settings_hash:
-        return rows
-    return [row | {"fingerprint": ""} for row in rows]
+        return True, rows
+    return False, [row | {"fingerprint": ""} for row in rows]
 
 
-def _tasks(files: Iterable[PhotoFile], output: Path) -> Iterable[_Task]:
-    taken: set[tuple[str, str]] = set()
-    for file in files:
-        inner = Path(file.relative).parts[1 if file.person else 0 :]
-        name = "_".join((*inner[:-1], Path(inner[-1]).stem))
-        # a.jpg and a.png of one person must not overwrite each other.
-        for other in (name, "_".join(inner), *(f"{name}-{i}" for i in range(2, len(taken) + 3))):
-            if (file.person, other) not in taken:
-                break
-        taken.add((file.person, other))
-        try:
-            status = file.path.stat()
-            fingerprint = f"{status.st_size}-{status.st_mtime_ns}"
-        except OSError:
-            fingerprint = "unreadable"
-        yield _Task(file.person, file.path, output / file.person / f"{other}.png", fingerprint)
+def _still_good(row: Row | None, task: Task) -> Row | None:
+    """The row of an earlier run if it holds for the task, with the paths as they are now."""
+    if row is None or (row["person"], row["fingerprint"]) != (task.person, task.fingerprint):
+        return None
+    if row["status"] in TRANSIENT:
+        return None
+    kept = row | {"photo": str(task.photo)}
+    if row["chip"]:
+        chip = task.chip.with_name(Path(row["chip"]).name)
+        # A new photo of the same stem changes the names of chips.
+        if chip.stem != task.chip.stem or not chip.is_file():
+            return None
+        kept["chip"] = str(chip)
+    return kept
 
 
-def _still_good(row: Row, task: _Task) -> bool:
-    if row.get("fingerprint") != task.fingerprint:
-        return False
-    if row.get("status") == "ok":
-        return row.get("chip") == str(task.chip) and task.chip.is_file()
-    return not row.get("chip") or Path(row["chip"]).is_file()
+def _places(rows: Iterable[Row]) -> set[tuple[str, ...]]:
+    """Where the rows' chips lie below the output folder: person and file name."""
+    return {Path(row["chip"]).parts[-2:] for row in rows if row["chip"]}
 
 
-def _delete_chips(chips: Iterable[str], output: Path) -> None:
+def _delete_chips(places: Iterable[tuple[str, ...]], output: Path) -> None:
     """Delete chips that no row names any more, never anything outside the output folder."""
     root = output.resolve()
-    for chip in filter(None, chips):
-        path = Path(chip)
-        if path.resolve().is_relative_to(root):
-            path.unlink(missing_ok=True)
-            if path.parent.resolve() != root and path.parent.is_dir() and not any(path.parent.iterdir()):
-                path.parent.rmdir()
+    for place in places:
+        path = output.joinpath(*place)
+        folder = path.parent
+        if folder.resolve().parent == root and path.is_file():
+            path.unlink()
+            if not any(folder.iterdir()):
+                folder.rmdir()

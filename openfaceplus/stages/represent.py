@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from openfaceplus import weights
-from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.errors import NoFace, PhotoError, StorageError, UnreadablePhoto, UsageError
 from openfaceplus.faces import Chip, ChipSpec
-from openfaceplus.files import sweep
-from openfaceplus.images import Photo, read_photo, walk
+from openfaceplus.files import shown, sweep
+from openfaceplus.images import read_photo, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import PROFILES, Recipe
@@ -27,6 +30,8 @@ from openfaceplus.store.vectors import read_vectors, write_vectors
 
 TABLE = "representation.csv"
 MANIFEST = "representation.json"
+JOURNAL = ".representation.journal"
+GONE = "gone"
 COLUMNS = ("person", "chip", "photo", "status", "reason", "fingerprint")
 BATCH = 16
 
@@ -42,6 +47,8 @@ class _Worker:
         faces, good, done = [], [], []
         for row in rows:
             try:
+                if row["fingerprint"] == GONE:
+                    raise UnreadablePhoto(f"{shown(row['chip'])}: the chip was deleted")
                 faces.append(self._views(row))
                 good.append(row)
             except PhotoError as error:
@@ -54,7 +61,18 @@ class _Worker:
 
     def _views(self, row: Row) -> list[Chip]:
         if self._recut:
-            return self._pipeline.views(read_photo(Path(row["photo"])), align.face_from_row(row))
+            photo = Path(row["photo"])
+            if not row["landmarks"]:
+                raise NoFace(
+                    f"{shown(photo)}: a ready chip was taken, which only nn4.small2 can use"
+                )
+            # Times change when folders are copied; a size seldom stays when a photo is replaced.
+            if photo.is_file() and str(photo.stat().st_size) != row["photo_size"]:
+                raise UnreadablePhoto(f"{shown(photo)}: changed since it was aligned; align again")
+            # What was read when aligning may be read now.
+            return self._pipeline.views(
+                read_photo(photo, max_pixels=sys.maxsize), align.face_from_row(row)
+            )
         photo = read_photo(Path(row["chip"]))
         return [self._pipeline.take(photo)]
 
@@ -81,6 +99,7 @@ def represent(
     Raises UsageError if there are no chips or the recipe cannot use them, ModelError before any
     work if a model is missing.
     """
+    Journal(chips / align.JOURNAL, "").refuse_if_left("alignment")
     made, rows = align.read_alignment(chips)
     rows = [row for row in rows if row.get("status") in align.USABLE]
     if made is None:
@@ -91,7 +110,7 @@ def represent(
         ]
     if not rows:
         raise UsageError(f"{chips}: holds no aligned photos; align some first")
-    spec = ChipSpec(**made.settings["chip"]) if made else _spec_of(rows[0])
+    spec = ChipSpec(**made.settings["chip"]) if made else _spec_of(rows)
     recipe, recut, remarks = _plan(recipe, made, spec, rows, views)
     options = {"commercial": commercial, "device": device}
     pipeline = Pipeline(recipe, **options)
@@ -99,23 +118,27 @@ def represent(
     manifest = Manifest("represent", settings)
     sweep(output)
     for row in rows:
+        row["photo_size"] = row.get("fingerprint", "").partition("-")[0]
         row["fingerprint"] = _fingerprint(Path(row["chip"]))
-    journal = Journal(output / ".representation.journal", manifest.settings_hash)
-    known = {(row["chip"], row["fingerprint"]): row for row in _earlier(output, manifest)}
-    known |= {(row["chip"], row["fingerprint"]): row for row in journal.rows()}
-    todo = [row for row in rows if (row["chip"], row["fingerprint"]) not in known]
+    journal = Journal(output / JOURNAL, manifest.settings_hash)
+    earlier = _earlier(output, manifest) + journal.rows()
+    known = {_key(row): row for row in earlier if row["status"] == "ok"}
+    todo = [row for row in rows if _key(row) not in known]
     jobs = 1 if device != "cpu" else jobs
     threads = 1 if (jobs or workers.cores()) > 1 else workers.cores()
     with journal, progress("represent", len(todo)) as advance:
         arguments = (recipe, recut, options, threads)
         for done in workers.run(_Worker, arguments, list(_batches(todo, batch)), jobs):
             for row in done:
-                known[row["chip"], row["fingerprint"]] = row
+                known[_key(row)] = row
                 journal.add({c: row.get(c, "") for c in (*COLUMNS, "vector")})
                 advance()
-    ordered = [known[row["chip"], row["fingerprint"]] for row in rows]
+    # The chips' folder may be spelled another way than in the earlier run.
+    ordered = [known[_key(row)] | {"chip": row["chip"], "photo": row["photo"]} for row in rows]
     good = [row for row in ordered if row["status"] == "ok"]
     vectors = np.array([_vector(row) for row in good], np.float32)
+    # A kill between the files must not leave vectors beside labels of another run.
+    (output / MANIFEST).unlink(missing_ok=True)
     write_vectors(output, vectors, [row["chip"] for row in good])
     write_table(output / TABLE, COLUMNS, ordered)
     counts = dict(Counter(row["status"] for row in ordered))
@@ -123,6 +146,19 @@ def represent(
     journal.remove()
     ok = frozenset({"ok"})
     return Summary("represented", ordered, output / TABLE, ok, len(todo), tuple(remarks))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What made the embeddings in ``folder``. Raises StorageError if nothing says so, or if they
+    are incomplete."""
+    Journal(folder / JOURNAL, "").refuse_if_left("making embeddings")
+    manifest = Manifest.read(folder / MANIFEST)
+    if manifest is None:
+        raise StorageError(
+            f"{folder / MANIFEST}: not there, so nothing says which network made the embeddings; "
+            "run batch_represent/main.py"
+        )
+    return manifest
 
 
 def _plan(
@@ -160,18 +196,28 @@ def _plan(
     return replace(recipe, through=spec), False, [remark]
 
 
-def _spec_of(row: Row) -> ChipSpec:
-    """What a chip of unknown origin must be, from its size: OpenFace's 96 or dlib's 150 pixels."""
-    size = read_photo(Path(row["chip"])).width
+def _spec_of(rows: Sequence[Row]) -> ChipSpec:
+    """What chips of unknown origin must be, from their size: OpenFace's 96 or dlib's 150 pixels.
+
+    Raises UsageError if none can be read.
+    """
     native = PROFILES["dlib"].chip
-    return native if size == native.size else ChipSpec(size, "outerEyesAndNose")
+    for row in rows:
+        with contextlib.suppress(PhotoError):
+            size = read_photo(Path(row["chip"])).width
+            return native if size == native.size else ChipSpec(size, "outerEyesAndNose")
+    raise UsageError(f"{shown(rows[0]['chip'])}: no chip can be read; align the photos again")
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return os.path.abspath(row["chip"]), row["fingerprint"]
 
 
 def _fingerprint(chip: Path) -> str:
     try:
         status = chip.stat()
     except OSError:
-        return "gone"
+        return GONE
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
@@ -180,17 +226,16 @@ def _earlier(output: Path, manifest: Manifest) -> list[Row]:
     before = Manifest.read(output / MANIFEST)
     if before is None or before.settings_hash != manifest.settings_hash:
         return []
-    rows = read_table(output / TABLE)
-    vectors, chips = read_vectors(output)
+    try:
+        rows = read_table(output / TABLE, COLUMNS)
+        vectors, chips = read_vectors(output)
+    except StorageError:  # removed or edited: made anew
+        return []
     encoded = {
         chip: base64.b64encode(vector.tobytes()).decode()
         for chip, vector in zip(chips, vectors, strict=True)
     }
-    return [
-        row | {"vector": encoded.get(row["chip"], "")}
-        for row in rows
-        if row["status"] != "ok" or row["chip"] in encoded
-    ]
+    return [row | {"vector": encoded[row["chip"]]} for row in rows if row["chip"] in encoded]
 
 
 def _vector(row: Row) -> np.ndarray:

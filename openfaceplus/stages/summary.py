@@ -45,7 +45,8 @@ class Summary:
         return len(self.rows) - self.succeeded
 
     def __str__(self) -> str:
+        done = f"{self.succeeded} of {len(self.rows)} photos {self.verb}"
         parts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         kept = len(self.rows) - self.fresh
         again = f", {kept} kept from before" if kept else ""
-        return f"{self.succeeded} of {len(self.rows)} photos {self.verb} ({parts}{again}); see {self.table}"
+        return f"{done} ({parts}{again}); see {self.table}"

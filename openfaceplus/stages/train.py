@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from openfaceplus.classify.classifier import Classifier
-from openfaceplus.errors import StorageError, TrainingError
-from openfaceplus.manifest import Manifest
+import numpy as np
+
+from openfaceplus import thresholds
+from openfaceplus.classify import enrolment
+from openfaceplus.classify.classifier import Classifier, Settings
+from openfaceplus.classify.explain import percent
+from openfaceplus.errors import OpenFacePlusError, TrainingError, UsageError
+from openfaceplus.images import photos_in
 from openfaceplus.recipe import Recipe
-from openfaceplus.stages import align, represent
+from openfaceplus.stages import align, photos, represent
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.store.vectors import person_of, read_vectors
 
@@ -18,35 +23,101 @@ CHIPS = "aligned-images"
 EMBEDDINGS = "generated-embeddings"
 
 
-def train(folder: Path, *, kind: str = "LinearSvm", lda_dim: int = 0) -> tuple[Classifier, Path]:
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """Beside the settings: a folder of ``strangers``' photos, one a person or a folder each, and
+    ``strict``, which refuses data that do not support the rate asked."""
+
+    strangers: Path | None = None
+    strict: bool = False
+    jobs: int | None = None
+    commercial: bool = False
+
+
+def train(
+    folder: Path,
+    settings: Settings | None = None,
+    options: TrainOptions | None = None,
+    *,
+    like: Classifier | None = None,
+    progress: Progress = no_progress,
+) -> Classifier:
     """Train on ``reps.csv`` and ``labels.csv`` in ``folder`` and write ``classifier.pkl`` there.
 
-    Raises StorageError if the files are missing or disagree, TrainingError if they do not suffice.
+    ``like`` is a classifier whose settings and strangers are taken over. Raises StorageError if the
+    files are missing or disagree, TrainingError if they do not suffice.
     """
-    manifest = Manifest.read(folder / represent.MANIFEST)
-    if manifest is None:
-        raise StorageError(
-            f"{folder / represent.MANIFEST}: not there, so nothing says which network made the "
-            "embeddings; run batch_represent/main.py"
-        )
+    options = options or TrainOptions()
+    manifest = represent.read_manifest(folder)
     vectors, chips = read_vectors(folder)
     if not chips:
         raise TrainingError(
             f"{folder}: holds no embedding; each person needs at least one photo in which a face "
             "is found"
         )
+    strangers = None if like is None else like.strangers
+    if options.strangers is not None:
+        recipe = Recipe.from_dict(manifest.settings["recipe"])
+        strangers = _strangers(options.strangers, recipe, options, progress)
     classifier = Classifier.train(
         vectors,
         [person_of(chip) for chip in chips],
         chips,
         recipe=manifest.settings["recipe"],
         space=manifest.settings["space"],
-        kind=kind,
-        lda_dim=lda_dim,
+        settings=settings or (like.settings if like else None),
+        strangers=strangers,
     )
-    path = folder / CLASSIFIER
-    classifier.save(path)
-    return classifier, path
+    made = classifier.calibrate().calibration
+    if options.strict and not made.met:
+        raise TrainingError(
+            f"{made.n} {'people' if made.estimate else 'strangers'} support a rate of "
+            f"{percent(made.supported)} at best and --strict was given; see --strangers, or ask "
+            "for a higher --far"
+        )
+    classifier.save(folder / CLASSIFIER)
+    return classifier
+
+
+def remarks(classifier: Classifier) -> list[str]:
+    """What is odd about the enrolled photos, one sentence each."""
+    unlike = alike = None
+    try:
+        table = thresholds.load(classifier.space)
+        unlike, alike = table.cosine_at(0.005), table.cosine_at(table.fars[-1])
+    except OpenFacePlusError:
+        pass  # Without measured thresholds for these only what is plain is remarked on.
+    return enrolment.check(
+        classifier.vectors,
+        classifier.labels,
+        classifier.people,
+        classifier.chips,
+        unlike=unlike,
+        alike=alike,
+    )
+
+
+def _strangers(
+    folder: Path, recipe: Recipe, options: TrainOptions, progress: Progress
+) -> np.ndarray:
+    """(k, dimensions) one vector a stranger: of each photo in ``folder``, or of the first usable
+    one
+    in each folder in it."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: not a folder of strangers' photos")
+    paths = photos_in([folder])
+    vectors: dict[Path, np.ndarray] = {}
+    with progress("strangers", len(paths)) as advance:
+        for found in photos.embed_photos(
+            paths, recipe, largest=True, jobs=options.jobs, commercial=options.commercial
+        ):
+            if len(found.faces) and found.flaws[0] is None:
+                inner = found.path.relative_to(folder).parts
+                vectors.setdefault(folder / inner[0], found.vectors[0])
+            advance()
+    if not vectors:
+        raise TrainingError(f"{folder}: no usable face in {len(paths)} photos of strangers")
+    return np.stack(list(vectors.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +131,13 @@ class TrainedModel:
 
 
 def train_photos(
-    photos: Path,
+    source: Path,
     output: Path,
     recipe: Recipe,
-    options: align.AlignOptions | None = None,
+    align_options: align.AlignOptions | None = None,
+    settings: Settings | None = None,
+    options: TrainOptions | None = None,
     *,
-    kind: str = "LinearSvm",
-    lda_dim: int = 0,
-    jobs: int | None = None,
     device: str = "cpu",
     progress: Progress = no_progress,
 ) -> TrainedModel:
@@ -75,21 +145,24 @@ def train_photos(
 
     ``output`` gets ``aligned-images/`` and ``generated-embeddings/`` in OpenFace's forms.
     """
-    options = options or align.AlignOptions()
-    aligned = align.align(photos, output / CHIPS, recipe, options, jobs=jobs, progress=progress)
+    options = options or TrainOptions()
+    aligned = align.align(
+        source, output / CHIPS, recipe, align_options, jobs=options.jobs, progress=progress
+    )
     if not aligned.succeeded:
         raise TrainingError(
-            f"{photos}: in none of {len(aligned.rows)} photos was a usable face found "
+            f"{source}: in none of {len(aligned.rows)} photos was a usable face found "
             f"({aligned.counts}); {aligned.table} says why for each"
         )
+    embeddings = output / EMBEDDINGS
     represented = represent.represent(
         output / CHIPS,
-        output / EMBEDDINGS,
+        embeddings,
         recipe,
-        jobs=jobs,
+        jobs=options.jobs,
         device=device,
         commercial=options.commercial,
         progress=progress,
     )
-    classifier, path = train(output / EMBEDDINGS, kind=kind, lda_dim=lda_dim)
-    return TrainedModel(classifier, path, aligned, represented)
+    classifier = train(embeddings, settings, options, progress=progress)
+    return TrainedModel(classifier, embeddings / CLASSIFIER, aligned, represented)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
+from types import ModuleType
 from typing import Any, TypeVar
 
 from openfaceplus.errors import OpenFacePlusError, UsageError
@@ -48,11 +52,13 @@ def run(
     # A forked child would inherit the threads' locks of libraries loaded here; a server started
     # fresh does not.
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    _start_server_deaf()
     executor = ProcessPoolExecutor(jobs, context, _start, (make_worker, arguments))
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(executor.submit(_call, item))
+            with _main_hidden():
+                waiting.append(executor.submit(_call, item))
             if len(waiting) >= 4 * jobs:
                 yield waiting.popleft().result()
         while waiting:
@@ -66,9 +72,40 @@ def run(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
+def _start_server_deaf() -> None:
+    """Start the fork server with Ctrl-C blocked, which its workers inherit.
+
+    Ctrl-C reaches the whole process group; the parent alone decides what it means. A worker that
+    ignored it only once it runs would die of it, with a traceback, while it still imports.
+    """
+    if os.name != "posix":
+        return
+    resource_tracker.ensure_running()  # unblocks signals itself, so before
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _main_hidden():
+            forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Within, new processes do not import the program's main module.
+
+    They need nothing from it, and a script that calls ``openfaceplus.train`` without a guard
+    ``if __name__ == "__main__"`` would train again in each of them.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _start(make_worker: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     global _worker
-    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A parent that is killed cannot tell its workers to stop.
     threading.Thread(target=_die_with_parent, daemon=True).start()

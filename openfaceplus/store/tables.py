@@ -6,6 +6,7 @@ run loses nothing but the photos in hand; at its end the table is written whole.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from openfaceplus.errors import StorageError
-from openfaceplus.files import atomic_write
+from openfaceplus.files import atomic_write, shown
 
 Row = dict[str, str]
 
@@ -24,26 +25,41 @@ _TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
     """Write rows as CSV with a header, whole or not at all."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    values = ([row.get(column, "") for column in columns] for row in rows)
     with atomic_write(path) as file:
-        file.write(text.getvalue().encode(**_TEXT))
+        file.write(csv_bytes([columns, *values]))
 
 
-def read_table(path: Path) -> list[Row]:
-    """The rows of a table; none if there is no file. Raises StorageError if it cannot be read."""
+def csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
+    """Rows as CSV, quoted only where needed."""
+    text = io.StringIO(newline="")
+    plain = csv.writer(text, lineterminator="\n")
+    # Python before 3.13 leaves a lone carriage return unquoted, and reads it as the row's end.
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        odd = any(isinstance(value, str) and "\r" in value for value in row)
+        (quoted if odd else plain).writerow(row)
+    return text.getvalue().encode(**_TEXT)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
+    """The rows of a table; none if there is no file.
+
+    Raises StorageError if it cannot be read or lacks one of the columns.
+    """
     try:
         with path.open(newline="", **_TEXT) as file:
-            return [
-                {key: value or "" for key, value in row.items() if key is not None}
-                for row in csv.DictReader(file)
-            ]
+            reader = csv.DictReader(file)
+            missing = set(columns) - set(reader.fieldnames or ())
+            if missing:
+                raise csv.Error(f"no column {min(missing)!r}")
+            return [{column: row[column] or "" for column in columns} for row in reader]
     except FileNotFoundError:
         return []
     except (OSError, csv.Error) as error:
-        raise StorageError(f"{path}: cannot be read ({error}); delete it and run the stage again") from error
+        raise StorageError(
+            f"{path}: cannot be read ({error}); delete it and run the stage again"
+        ) from error
 
 
 class Journal:
@@ -54,7 +70,11 @@ class Journal:
         self._hash = settings_hash
 
     def rows(self) -> list[Row]:
-        """What an interrupted run with the same settings left; a torn last line is dropped."""
+        """What an interrupted run with the same settings left; a torn last line is dropped.
+
+        Rows from before a run with other settings do not count: it may have overwritten their
+        chips.
+        """
         try:
             lines = self.path.read_text(**_TEXT).splitlines()
         except FileNotFoundError:
@@ -67,18 +87,29 @@ class Journal:
                 row = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(row, dict) and row.pop("settings", None) == self._hash:
+            if not isinstance(row, dict) or row.pop("settings", None) != self._hash:
+                rows.clear()
+            elif row:
                 rows.append(row)
         return rows
+
+    def refuse_if_left(self, what: str) -> None:
+        """Raises StorageError if a run was interrupted, so that what it made is incomplete."""
+        if self.path.exists():
+            raise StorageError(
+                f"{shown(self.path.parent)}: {what} was interrupted; run it again, it goes on "
+                "where it stopped"
+            )
 
     def __enter__(self) -> Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a", encoding="utf-8")
             # A kill may have torn the last line; what follows must start a new one.
-            self._file.write("\n")
+            self._file.write("\n" + json.dumps({"settings": self._hash}) + "\n")
+            self._file.flush()
         except OSError as error:
-            raise StorageError(f"{self.path}: cannot be written ({error})") from error
+            raise self._unwritable(error) from error
         return self
 
     def add(self, row: Row) -> None:
@@ -87,7 +118,7 @@ class Journal:
             self._file.write(json.dumps({"settings": self._hash, **row}) + "\n")
             self._file.flush()
         except OSError as error:
-            raise StorageError(f"{self.path}: cannot be written ({error.strerror})") from error
+            raise self._unwritable(error) from error
 
     def __exit__(
         self,
@@ -95,7 +126,15 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        # What a full disk did not take is still in the buffer; the error was raised already.
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _unwritable(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"{shown(self.path)}: cannot be written ({error.strerror}); free some space or choose "
+            "another folder"
+        )
 
     def remove(self) -> None:
         """Forget the journal, once the table holds its rows."""

@@ -7,13 +7,13 @@ from 1, and the path of the aligned photo; the person is the name of the folder 
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openfaceplus.errors import StorageError
 from openfaceplus.files import atomic_write
+from openfaceplus.store.tables import csv_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,16 +25,13 @@ _REMEDY = "run batch_represent/main.py again"
 def write_vectors(folder: Path, vectors: np.ndarray, chips: Sequence[str]) -> None:
     """Write (n, dimensions) float32 vectors and the paths of their n chips, in that order."""
     numbers = {name: i for i, name in enumerate(sorted({person_of(c) for c in chips}), start=1)}
-    labels = io.StringIO(newline="")
-    csv.writer(labels, lineterminator="\n").writerows(
-        (numbers[person_of(chip)], chip) for chip in chips
-    )
+    labels = csv_bytes((numbers[person_of(chip)], chip) for chip in chips)
     with atomic_write(folder / "reps.csv") as file:
         for vector in vectors.tolist():
             # Nine significant digits bring a float32 back exactly.
             file.write((",".join(f"{x:.9g}" for x in vector) + "\n").encode())
     with atomic_write(folder / "labels.csv") as file:
-        file.write(labels.getvalue().encode(**_TEXT))
+        file.write(labels)
 
 
 def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
@@ -55,7 +52,9 @@ def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
     except FileNotFoundError as error:
         raise StorageError(f"{error.filename}: not there; {_REMEDY}") from error
     except (OSError, ValueError, IndexError, csv.Error) as error:
-        raise StorageError(f"{reps} or {labels}: not a table of embeddings ({error}); {_REMEDY}") from error
+        raise StorageError(
+            f"{reps} or {labels}: not a table of embeddings ({error}); {_REMEDY}"
+        ) from error
     if len(vectors) != len(chips):
         raise StorageError(
             f"{reps} has {len(vectors)} rows and {labels} has {len(chips)}; {_REMEDY}"

@@ -68,7 +68,7 @@ def _tensor(data: bytes, position: int, leading: int) -> tuple[np.ndarray, int]:
     for _ in range(4):
         size, position = _integer(data, position)
         shape.append(size)
-    if version != _TENSOR_VERSION or min(shape) < 1:
+    end = position + 4 * prod(shape)
+    if version != _TENSOR_VERSION or min(shape) < 1 or end > len(data):
         raise ValueError(shape)
-    values = np.frombuffer(data, "<f4", prod(shape), position)
-    return values.reshape(shape[0], -1), position + values.nbytes
+    return np.frombuffer(data[position:end], "<f4").reshape(shape[0], -1), end

@@ -71,7 +71,7 @@ def dump_estimator(estimator: Any) -> bytes:
     data = skops.io.dumps(estimator)
     try:
         _check_schema(data)
-    except UnsafeFile as error:
+    except (UnsafeFile, ValueError) as error:
         raise TypeError(f"{type(estimator).__name__} cannot be stored: {error}") from error
     return data
 
@@ -87,8 +87,10 @@ def load_estimator(data: bytes) -> Any:
     try:
         _check_schema(data)
         import skops.io
+        from sklearn.utils.validation import check_is_fitted
 
         estimator = skops.io.loads(data, trusted=_UNTRUSTED_BY_SKOPS)
+        check_is_fitted(estimator)
         _check_indices(estimator)
     except (
         *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError),
@@ -109,8 +111,6 @@ def _check_schema(data: bytes) -> None:
         if sum(member.file_size for member in members) > len(data):
             raise ValueError("its parts overlap")
         schema = json.loads(archive.read("schema.json"))
-    if f"{schema.get('__module__')}.{schema.get('__class__')}" not in _ESTIMATORS:
-        raise ValueError("it is no classifier")
     nodes = [schema]
     while nodes:
         node = nodes.pop()
@@ -120,6 +120,8 @@ def _check_schema(data: bytes) -> None:
             if not node.keys().isdisjoint({"__class__", "__module__", "__loader__"}):
                 _check_node(node)
             nodes.extend(node.values())
+    if f"{schema.get('__module__')}.{schema.get('__class__')}" not in _ESTIMATORS:
+        raise ValueError("it is no classifier")
 
 
 def _check_node(node: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -139,22 +139,22 @@ def _download(model: Model, accept: bool, progress: Progress | None) -> Path:
             f"{model.name} is fetched only after its licence was accepted: {model.licence} "
             f"({model.origin}). Add --accept-license if you agree to it."
         )
-    target = cache_folder() / "models" / model.file
     if model.url is None:
         raise ModelMissing(_missing(model, "is not installed"))
     if os.environ.get("OPENFACEPLUS_OFFLINE", "0") not in {"", "0"}:
         raise ModelMissing(_missing(model, "is not here, and OPENFACEPLUS_OFFLINE is set"))
-    for last_try in (False, True):
+    target = cache_folder() / "models" / model.file
+    try:
         try:
             _stream(model, target, progress)
-            return target
-        except StorageError as error:
-            raise ModelMissing(_missing(model, f"cannot be stored: {error}")) from error
         except _Broken as error:
-            if last_try:
-                raise ModelMissing(_missing(model, f"could not be downloaded: {error}")) from error
             log.info("%s: %s; trying once more", model.url, error)
-    raise AssertionError("unreachable")
+            _stream(model, target, progress)
+    except _Broken as error:
+        raise ModelMissing(_missing(model, f"could not be downloaded: {error}")) from error
+    except StorageError as error:
+        raise ModelMissing(_missing(model, f"cannot be stored: {error}")) from error
+    return target
 
 
 class _Broken(Exception):
@@ -173,13 +173,14 @@ def _stream(model: Model, target: Path, progress: Progress | None) -> None:
             raise ModelCorrupt(f"{model.url}: what came {problem}; thrown away. {_by_hand(model)}")
 
 
-def _chunks(model: Model) -> Iterator[tuple[bytes, int, int | None]]:
+def _chunks(model: Model) -> Generator[tuple[bytes, int, int | None], None, None]:
     """The model's bytes as they come, each time with bytes so far and in all where known."""
-    import http.client  # with urllib 50 ms, which a run without downloads need not spend
+    import http.client  # 50 ms with urllib, which a run without downloads need not spend
+    import urllib.error
 
     limit = model.size or _LARGEST
     try:
-        with _open(model.url) as response:
+        with _open(str(model.url)) as response:
             if response.headers.get_content_type() == "text/html":
                 raise _Broken("the server sent a web page (a network's login page?)")
             length = response.headers.get("Content-Length", "")
@@ -194,6 +195,9 @@ def _chunks(model: Model) -> Iterator[tuple[bytes, int, int | None]]:
                 yield chunk, done, total
             if total is not None and done < total:
                 raise _Broken(f"the connection ended after {done:,} of {total:,} bytes")
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _Broken(str(error)) from error
     except (OSError, http.client.HTTPException) as error:
         raise _Broken(str(error) or type(error).__name__) from error
 

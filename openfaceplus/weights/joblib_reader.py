@@ -12,6 +12,7 @@ Sources: CPython's Lib/pickletools.py for the opcodes, joblib/numpy_pickle.py fo
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import pickle
@@ -19,7 +20,7 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, NoReturn
 
 
 class Foreign(Exception):
@@ -30,8 +31,8 @@ class Malformed(Exception):
     """The stream is cut off, or no joblib file of a plain tree."""
 
 
-def read(file: BinaryIO) -> Any:
-    """The object in ``file`` (a real one, buffered), from its position to its end.
+def read(file: io.BufferedReader) -> Any:
+    """The object in ``file`` (a real one), from its position to its end.
 
     The result is made of dict, list, tuple, str, bytes, int, float, bool, None and arrays, and in
     a forged file of this module's inert marks, which the caller must refuse. No container stands
@@ -75,7 +76,7 @@ _RUNS = {getattr(pickle, name): name for name in _RUNNING}
 class _Machine:
     """Opcodes are methods or entries of ``_STEPS``; stack, marks and memo as in pickle."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: io.BufferedReader) -> None:
         self.file = file
         self.left = os.fstat(file.fileno()).st_size - file.tell()  # bytes
         self.stack: list[Any] = []
@@ -101,7 +102,7 @@ class _Machine:
             raise Malformed(f"{self.left} bytes follow its end")
         return result
 
-    def refuse(self, opcode: bytes) -> None:
+    def refuse(self, opcode: bytes) -> NoReturn:
         if opcode in {pickle.GLOBAL, pickle.INST}:
             line = self.file.read(min(self.left, 512)).decode("utf-8", "replace")
             raise Foreign(".".join(line.split("\n")[:2]))
@@ -222,7 +223,7 @@ class _Machine:
         self.spend(size)
         array = np.empty(shape, stored)
         if size:
-            if self.file.readinto(array.reshape(-1).view(np.uint8)) != size:
+            if self.file.readinto(array.reshape(-1).view(np.uint8).data) != size:
                 raise Malformed("the file shrank while it was read")
             array = array.astype(stored.newbyteorder("="), copy=False)
             _check_values(array)

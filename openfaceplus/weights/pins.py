@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from openfaceplus.errors import ModelCorrupt, ModelMissing, StorageError
-from openfaceplus.files import atomic_write
+from openfaceplus.files import atomic_write, shown
 
 
 def cache_folder() -> Path:
@@ -28,9 +28,7 @@ def cache_folder() -> Path:
     if not base.startswith("/"):
         base = os.path.expanduser("~/.cache")
     if not base.startswith("/"):
-        raise StorageError(
-            "there is no home folder for the cache: set OPENFACEPLUS_CACHE"
-        )
+        raise StorageError("there is no home folder for the cache: set OPENFACEPLUS_CACHE")
     return Path(base, "openfaceplus")
 
 
@@ -49,7 +47,9 @@ def pin(path: str | os.PathLike[str], *, renew: bool = False) -> str:
     try:
         found = sha256_of(path)
     except OSError as error:
-        raise ModelMissing(f"{path}: {error.strerror}. Name a readable file of weights.") from error
+        raise ModelMissing(
+            f"{shown(path)}: {error.strerror}. Name a readable file of weights."
+        ) from error
     key = str(Path(path).resolve())
     pinned = None if renew else _read(_register()).get(key)
     if pinned is None:
@@ -58,8 +58,8 @@ def pin(path: str | os.PathLike[str], *, renew: bool = False) -> str:
             pins[key] = pinned
     if pinned != found:
         raise ModelCorrupt(
-            f"{path}: changed since it was first used (sha256 was {pinned}, is {found}). If you "
-            f"replaced it yourself, run: openfaceplus models pin {path}"
+            f"{shown(path)}: changed since it was first used (sha256 was {pinned}, is {found}). "
+            f"If you replaced it yourself, run: openfaceplus models pin {shown(path)}"
         )
     return found
 
@@ -77,7 +77,7 @@ def _register() -> Path:
 def _read(register: Path) -> dict[str, str]:
     try:
         pins = json.loads(register.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
         pins = error

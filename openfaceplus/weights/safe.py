@@ -8,6 +8,7 @@ builds these types and has no means to find or call anything else.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from typing import Any
@@ -94,12 +95,11 @@ def _called_first(head: bytes) -> str | None:
     import pickletools
     import struct
 
-    try:
+    # The head may end anywhere; and noise may look like text with odd escapes, which warns.
+    with contextlib.suppress(ValueError, struct.error, Warning):
         for opcode, argument, _ in pickletools.genops(head):
             if opcode.name in {"GLOBAL", "INST"}:
-                return argument.replace(" ", ".")
-    except (ValueError, struct.error):
-        pass
+                return str(argument).replace(" ", ".")
     return None
 
 

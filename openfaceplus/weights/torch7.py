@@ -68,16 +68,16 @@ def _parameterised(module: Any, seen: set[int]) -> Iterator[tuple[str, torchfile
     for kind, pattern in _KINDS.items():
         if pattern.fullmatch(name):
             yield kind, module
-    children = module[b"modules"] or {}
+    children = module["modules"] or {}
     for number in sorted(children):
         yield from _parameterised(children[number], seen)
 
 
 def _parameter(module: torchfile.TorchObject, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    values = module[name.encode()]
+    values = module[name]
     if name == "running_var" and values is None:
         # nn.BatchNormalization before its version 2 kept 1 / sqrt(variance + epsilon) instead.
-        values = module[b"running_std"] ** -2.0 - (module[b"eps"] or _EPSILON)
+        values = module["running_std"] ** -2.0 - (module["eps"] or _EPSILON)
     if values is None or len(values) != shape[0]:
         raise ValueError(f"{name} of a layer does not have the shape {shape}")
     # SpatialConvolutionMM keeps (outputs, inputs * height * width).

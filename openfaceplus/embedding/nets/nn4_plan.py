@@ -49,7 +49,7 @@ INCEPTIONS = (
 
 def layers() -> list[Layer]:
     """All layers with parameters, in the order of the state dict and of the Lua modules."""
-    found = []
+    found: list[Layer] = []
     for number, (inputs, outputs, size) in enumerate(STEM, 1):
         found += _normed(f"conv{number}", f"bn{number}", f"conv{number}", inputs, outputs, size)
     for module in INCEPTIONS:

@@ -1,0 +1,41 @@
+# docker build -t openfaceplus .
+# docker run --rm -v "$PWD:/data" openfaceplus train training-images/ -o model/
+# docker run --rm -v "$PWD:/data" openfaceplus infer -m model/ photo.jpg
+FROM python:3.11.14-slim-bookworm
+
+ENV PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore
+
+WORKDIR /opt/openfaceplus
+
+# torch without CUDA comes from PyTorch's own index: a fifth of the size of PyPI's build.
+COPY constraints.txt ./
+RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu \
+        "$(grep '^torch==' constraints.txt)"
+
+# The libraries, dlib's weights among them, before the code, which changes more often.
+COPY setup.cfg ./
+RUN python -c "import configparser as c; s = c.ConfigParser(); s.read('setup.cfg'); \
+print(s['options']['install_requires'])" > requirements.txt \
+    && pip install --constraint constraints.txt --requirement requirements.txt
+
+COPY . .
+RUN pip install --no-deps --editable . \
+    && python -m compileall -q openfaceplus
+
+# Who runs the container may be anyone (--user), so the home and cache folder is open to all. The
+# second line checks that the weights are there and builds the network that runs them.
+RUN useradd --uid 1000 --home-dir /cache --no-create-home openfaceplus \
+    && mkdir /cache /data && chown openfaceplus: /data && chmod 1777 /cache
+# ONNX Runtime would report each run to its maker.
+ENV HOME=/cache OPENFACEPLUS_CACHE=/cache ORT_DISABLE_TELEMETRY=1
+USER openfaceplus
+RUN python -c "import openfaceplus; openfaceplus.embed([])" && chmod -R a+rwX /cache
+
+WORKDIR /data
+VOLUME /data
+# Ctrl-C's signal: a stopped run leaves only whole files, and the next one goes on from there.
+STOPSIGNAL SIGINT
+ENTRYPOINT ["/opt/openfaceplus/docker-entrypoint.sh"]
+CMD ["--help"]

@@ -1,0 +1,16 @@
+#!/bin/sh
+# OpenFace's script names run those scripts (align-dlib.py, ./util/align-dlib.py, ...); everything
+# else is a command of openfaceplus.
+root=/opt/openfaceplus
+case "${1-}" in
+*.py)
+    for place in "" util/ batch_represent/ demos/; do
+        script="$root/$place${1#./}"
+        if [ -f "$script" ]; then
+            shift
+            exec python "$script" "$@"
+        fi
+    done
+    ;;
+esac
+exec openfaceplus "$@"

@@ -1,0 +1,101 @@
+"""What is odd about the photos that people are enrolled with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+DUPLICATE = 0.9975
+"""Cosine from which two embeddings are of the same photo, perhaps saved again; on lfw-dev no two
+different photos of one person come that close."""
+
+_BLOCK = 2048
+
+
+def check(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    people: Sequence[str],
+    photos: Sequence[str],
+    *,
+    unlike: float | None = None,
+    alike: float | None = None,
+) -> list[str]:
+    """Remarks, one sentence each, on (n, dimensions) unit vectors of the people in ``labels`` (n,).
+
+    A photo closer to another person, or below the cosine ``unlike`` to the mean of its person's
+    other photos; photos that are there twice; two people whose means are closer than ``alike``.
+    """
+    remarks = [*_duplicates(vectors, labels, people, photos)]
+    remarks += _unlike(vectors, labels, people, photos, unlike)
+    if alike is not None:
+        remarks += _look_alikes(vectors, labels, people, alike)
+    return remarks
+
+
+def _duplicates(
+    vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], photos: Sequence[str]
+) -> Iterator[str]:
+    for start, cosines in _blocks(vectors, vectors):
+        for i, j in np.argwhere(cosines > DUPLICATE).tolist():
+            i += start
+            if j <= i:
+                continue
+            if labels[i] == labels[j]:
+                yield f"{people[labels[i]]}: {photos[i]} and {photos[j]} are the same photo"
+            else:
+                yield (
+                    f"{people[labels[i]]} and {people[labels[j]]} have the same photo: {photos[i]} "
+                    f"and {photos[j]}; one of the two names is wrong"
+                )
+
+
+def _unlike(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    people: Sequence[str],
+    photos: Sequence[str],
+    unlike: float | None,
+) -> Iterator[str]:
+    totals, means, counts = _means(vectors, labels)
+    for start, cosines in _blocks(vectors, means):
+        rows = np.arange(len(cosines))
+        mine = labels[start : start + len(cosines)]
+        # A photo must not speak for itself.
+        rest = totals[mine] - vectors[start : start + len(cosines)]
+        norm = np.maximum(np.linalg.norm(rest, axis=1), 1e-12)
+        own = np.einsum("nd,nd->n", vectors[start : start + len(cosines)], rest) / norm
+        cosines[rows, mine] = -2
+        other = cosines.argmax(axis=1)
+        for i in np.flatnonzero(counts[mine] > 1).tolist():
+            name, photo = people[mine[i]], photos[start + i]
+            if cosines[i, other[i]] > own[i]:
+                yield f"{photo} is more like {people[other[i]]} than {name}'s other photos"
+            elif unlike is not None and own[i] < unlike:
+                yield f"{photo} is unlike {name}'s other photos; is it {name}?"
+
+
+def _look_alikes(
+    vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], alike: float
+) -> Iterator[str]:
+    _, means, _ = _means(vectors, labels)
+    for start, cosines in _blocks(means, means):
+        for i, j in np.argwhere(cosines > alike).tolist():
+            if j > i + start:
+                yield (
+                    f"{people[i + start]} and {people[j]} look alike (cosine {cosines[i, j]:.3f}): "
+                    "are they one person? If not, expect them to be confused"
+                )
+
+
+def _means(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    totals = np.zeros((int(labels.max()) + 1, vectors.shape[1]), np.float32)
+    np.add.at(totals, labels, vectors)
+    norms = np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
+    return totals, totals / norms, np.bincount(labels)
+
+
+def _blocks(rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, len(rows), _BLOCK):
+        yield start, rows[start : start + _BLOCK] @ columns.T

@@ -1,0 +1,51 @@
+"""OpenFace's ``demos/compare.py``: the squared distance of each pair of photos."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+from openfaceplus.cli import common
+
+
+def script(argv: list[str] | None = None) -> int:
+    """``compare.py A B [C ...]``."""
+    parse = common.parser(
+        "compare.py",
+        "Print the squared Euclidean distance between the faces of each pair of photos.",
+        "  ./demos/compare.py a.jpg b.jpg c.jpg",
+    )
+    parse.add_argument("imgs", nargs="+", help="photos")
+    parse.add_argument("--dlibFacePredictor", metavar="FILE", help="a shape predictor of dlib")
+    parse.add_argument("--networkModel", metavar="FILE", help="weights of nn4.small2")
+    parse.add_argument("--imgDim", type=int, help="known from the network")
+    common.add_recipe(parse)
+    return common.run(parse, argv, _compare)
+
+
+def _compare(args: Any) -> int:
+    from openfaceplus.recipe import recipe
+    from openfaceplus.verification import Comparer
+
+    chosen = recipe(
+        args.profile or ("openface" if args.networkModel else "dlib"),
+        detector=args.detector,
+        landmarks=args.points,
+        embedder=args.embedder,
+        predictor=args.dlibFacePredictor,
+        network=args.networkModel,
+    )
+    # The limit plays no part: distances are those of the network's own output.
+    comparer = Comparer(
+        chosen, distance=1.0, commercial=args.commercial, progress=common.DownloadProgress()
+    )
+    vectors = {path: comparer.embed(path)[0] for path in dict.fromkeys(args.imgs)}
+    for first, second in combinations(args.imgs, 2):
+        difference = vectors[first] - vectors[second]
+        squared = float(difference @ difference)
+        if args.json:
+            common.print_json({"first": first, "second": second, "squared_l2": round(squared, 6)})
+        else:
+            print(f"Comparing {first} with {second}.")
+            print(f"  + Squared l2 distance between representations: {squared:0.3f}")
+    return common.OK

@@ -1,0 +1,162 @@
+"""``openfaceplus evaluate``: error rates on photos of your own."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.cli import common
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus evaluate pairs FOLDER PAIRS`` and ``openfaceplus evaluate openset FOLDER``."""
+    parse = common.parser(
+        "openfaceplus evaluate",
+        "Measure error rates, with intervals, on a folder with one folder of photos a person.",
+        "  openfaceplus evaluate pairs lfw/ pairs.txt --all -o results/\n"
+        "  openfaceplus evaluate openset lfw/ -o results/ --views 6\n"
+        "  openfaceplus evaluate openset lfw/ --gallery 50 --repeats 100 --json",
+    )
+    kinds = parse.add_subparsers(dest="kind", required=True)
+    pairs = kinds.add_parser("pairs", help="one to one: LFW's pairs, or all against all")
+    pairs.add_argument("folder", type=Path, help="one folder of photos a person")
+    pairs.add_argument("pairs", type=Path, help="a file in the format of LFW's pairs.txt")
+    pairs.add_argument("--all", action="store_true", help="also every photo against every other")
+    pairs.add_argument(
+        "--save-table", nargs="?", const=True, metavar="FILE",
+        help="keep thresholds by rate, measured all against all, for verify, whois and find",
+    )  # fmt: skip
+    openset = kinds.add_parser("openset", help="one to many, with strangers")
+    openset.add_argument("folder", type=Path, help="one folder of photos a person")
+    openset.add_argument("--enrol", type=int, default=3, metavar="N", help="photos a person (3)")
+    openset.add_argument("--gallery", type=int, metavar="N", help="people to enrol (default: all)")
+    openset.add_argument("--repeats", type=int, default=1, metavar="N", help="draws of a gallery")
+    openset.add_argument(
+        "--classifier", choices=("LinearSvm", "openface-svc"), default="LinearSvm",
+        help="openface-svc: OpenFace's own recipe, as a baseline; slow (default: %(default)s)",
+    )  # fmt: skip
+    openset.add_argument(
+        "--far", type=float, nargs="+", default=[0.01, 0.02, 0.05, 0.1], metavar="RATE",
+        help="rates to calibrate for without seeing the strangers (default: 0.01 0.02 0.05 0.1)",
+    )  # fmt: skip
+    openset.add_argument(
+        "--sure", type=float, metavar="P", help="calibrate with this confidence, such as 0.95"
+    )
+    for kind in (pairs, openset):
+        kind.add_argument(
+            "-o", "--output", type=Path, default=Path("evaluation"), metavar="DIR",
+            help="where chips, embeddings, tables and plots go (default: %(default)s)",
+        )  # fmt: skip
+        kind.add_argument(
+            "--groups", type=Path, metavar="CSV",
+            help="lines `photo or person,group`: report each rate per group",
+        )  # fmt: skip
+        kind.add_argument("--leave-out", type=Path, metavar="FILE",
+                          help="photos not to use, a path or name a line")  # fmt: skip
+        common.add_recipe(kind)
+        common.add_jobs(kind)
+        common.add_everywhere(kind, argparse.SUPPRESS)
+    return common.run(parse, argv, _evaluate)
+
+
+def _evaluate(args: Any) -> int:
+    from openfaceplus.cli.align import recipe_of
+    from openfaceplus.stages.embedded import embed_folder
+
+    folder = embed_folder(
+        args.folder, args.output, recipe_of(args), leave_out=_lines(args.leave_out),
+        commercial=args.commercial, jobs=args.jobs, progress=common.progress,
+    )  # fmt: skip
+    groups = _groups(args.groups)
+    result = (_pairs if args.kind == "pairs" else _openset)(args, folder, groups)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    from openfaceplus.files import atomic_write
+
+    with atomic_write(args.output / f"{args.kind}.json") as file:
+        file.write(text.encode() + b"\n")
+    table = "".join(f"{line}\n" for line in _table(result))
+    with atomic_write(args.output / f"{args.kind}.txt") as file:
+        file.write(table.encode())
+    if args.json:
+        common.print_json(result)
+    else:
+        print(table, end="")
+        print(f"written to {args.output}: {args.kind}.json, {args.kind}.txt and plots")
+    return common.OK
+
+
+def _pairs(args: Any, folder: Any, groups: dict[str, str] | None) -> dict[str, Any]:
+    from openfaceplus import thresholds
+    from openfaceplus.evaluate.protocols import read_pairs
+    from openfaceplus.stages import evaluate_pairs as stage
+
+    pairs = read_pairs(args.pairs)
+    result = stage.evaluate_pairs(folder, pairs, groups=groups, output=args.output)
+    if args.all:
+        result["all"] = stage.evaluate_all(folder)
+    if args.save_table:
+        table = stage.threshold_table(folder, args.folder.name)
+        where = None if args.save_table is True else Path(args.save_table)
+        result["table"] = str(thresholds.save(table, where))
+    return result
+
+
+def _openset(args: Any, folder: Any, groups: dict[str, str] | None) -> dict[str, Any]:
+    from openfaceplus.stages.evaluate_openset import OpenSetOptions, evaluate_openset
+
+    options = OpenSetOptions(
+        enrol=args.enrol, gallery=args.gallery, repeats=args.repeats, classifier=args.classifier,
+        fars=tuple(args.far), sure=args.sure,
+    )  # fmt: skip
+    return evaluate_openset(
+        folder, options, groups=groups, output=args.output, progress=common.progress
+    )
+
+
+def _lines(path: Path | None) -> frozenset[str]:
+    from openfaceplus.errors import StorageError
+
+    if path is None:
+        return frozenset()
+    try:
+        return frozenset(filter(None, map(str.strip, path.read_text().splitlines())))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path}: cannot be read ({error})") from error
+
+
+def _groups(path: Path | None) -> dict[str, str] | None:
+    from openfaceplus.errors import StorageError
+
+    if path is None:
+        return None
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row[0]: row[1] for row in csv.reader(file) if row}
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise StorageError(f"{path}: needs lines of `photo or person,group` ({error})") from error
+
+
+def _table(result: dict[str, Any], indent: str = "") -> list[str]:
+    """The result as indented lines, rates as they are."""
+    lines = []
+    for key, value in result.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}", *_table(value, f"{indent}  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for row in value:
+                text = ", ".join(f"{k} {_number(v)}" for k, v in row.items())
+                lines.append(f"{indent}{key}: {text}")
+        else:
+            lines.append(f"{indent}{key:<24} {_number(value)}")
+    return lines
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, (list, tuple)):
+        return " to ".join(_number(v) for v in value)
+    return str(value)

@@ -1,0 +1,143 @@
+"""``openfaceplus people`` and OpenFace's ``classifier.py``: who is enrolled, and changing that."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.cli import common
+
+_FORMS = {
+    "add": ("NAME FOLDER", "enrol a person from a folder of photos, or give one more photos"),
+    "remove": ("NAME", "forget a person, without trace in anything openfaceplus wrote"),
+    "rename": ("NAME NEW", "give a person another name"),
+    "list": ("", "list the people and how many photos of each are enrolled"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus people add|remove|rename|list``."""
+    parse = common.parser(
+        "openfaceplus people",
+        "List the people a model knows, add, remove or rename one, without training from photos.",
+        "  openfaceplus people list model/\n"
+        "  openfaceplus people add model/ Ada photos-of-ada/\n"
+        "  openfaceplus people remove model/ Ada --photos\n"
+        "  openfaceplus people rename model/ Ada 'Ada Lovelace'",
+    )
+    add_modes(parse.add_subparsers(dest="mode", required=True))
+    return common.run(parse, argv, lambda args: args.command(args))
+
+
+def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
+    """Add the four sub-commands, each with ``command`` set, and return their parsers."""
+    commands: dict[str, Callable[[Any], int]] = {
+        "add": _add, "remove": _remove, "rename": _rename, "list": _list,
+    }  # fmt: skip
+    made = []
+    for name, (form, text) in _FORMS.items():
+        mode = modes.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        mode.add_argument(
+            "arguments", nargs="*" if name == "list" else "+", metavar=f"[MODEL] {form}".strip(),
+            help="MODEL: a model folder or classifier.pkl (default: as in infer)",
+        )  # fmt: skip
+        mode.set_defaults(command=commands[name])
+        common.add_everywhere(mode, argparse.SUPPRESS)
+        if name == "add":
+            common.add_jobs(mode)
+        if name == "remove":
+            mode.add_argument("--photos", action="store_true", help="delete their photos as well")
+        made.append(mode)
+    return made
+
+
+def _split(args: Any, wanted: int) -> tuple[Path, list[str]]:
+    """The classifier and the other arguments; the first is the model if there is one more."""
+    from openfaceplus.errors import UsageError
+    from openfaceplus.model import find_classifier
+
+    given = args.arguments
+    if len(given) not in (wanted, wanted + 1):
+        form = f"[MODEL] {_FORMS[args.mode][0]}".strip()
+        raise UsageError(f"{args.mode} takes: {form}; got {len(given)} arguments")
+    model = given[0] if len(given) > wanted else None
+    return find_classifier(model), given[len(given) - wanted :]
+
+
+def _add(args: Any) -> int:
+    from openfaceplus.stages import people
+
+    path, (name, folder) = _split(args, 2)
+    model, summary = people.add(
+        path, name, Path(folder), jobs=args.jobs, commercial=args.commercial,
+        progress=common.progress,
+    )  # fmt: skip
+    status = common.report(summary, args.json, args.verbose)
+    if not args.json:
+        print(f"{name} is enrolled; {path} knows {len(model.people)} people now.")
+    return status
+
+
+def _remove(args: Any) -> int:
+    from openfaceplus.stages import people
+
+    path, (name,) = _split(args, 1)
+    receipt = people.remove(path, name, photos=args.photos)
+    if args.json:
+        common.print_json(
+            {
+                "removed": receipt.name,
+                "vectors": receipt.vectors,
+                "rows": receipt.rows,
+                "files": list(map(str, receipt.files)),
+                "photos_left": list(map(str, receipt.photos_left)),
+                "not_found": list(map(str, receipt.not_found)),
+            }
+        )
+        return common.OK
+    print(f"Removed {receipt.name} from {path}.")
+    print(f"  {receipt.vectors} embeddings, {receipt.rows} rows of tables")
+    for file in receipt.files:
+        print(f"  deleted {file}")
+    if receipt.photos_left:
+        count = len(receipt.photos_left)
+        print(
+            f"{count} photos of {receipt.name} were left alone; while they lie there, training "
+            "again enrols them again. --photos deletes those that have not changed:",
+            file=sys.stderr,
+        )
+        for photo in receipt.photos_left:
+            print(f"  {photo}", file=sys.stderr)
+    if receipt.not_found:
+        print("Not found, and so not deleted; look for copies of them:", file=sys.stderr)
+        for path in receipt.not_found:
+            print(f"  {path}", file=sys.stderr)
+    return common.OK
+
+
+def _rename(args: Any) -> int:
+    from openfaceplus.stages import people
+
+    path, (name, new) = _split(args, 2)
+    people.rename(path, name, new)
+    if args.json:
+        common.print_json({"renamed": name, "to": new})
+    else:
+        print(f"{name} is called {new} in {path}; folders of photos keep their names.")
+    return common.OK
+
+
+def _list(args: Any) -> int:
+    from openfaceplus.stages import people
+
+    path, _ = _split(args, 0)
+    found = people.people(path)
+    if args.json:
+        common.print_json([{"name": name, "photos": count} for name, count in found.items()])
+    else:
+        for name, count in found.items():
+            print(f"{name}: {count} photo{'' if count == 1 else 's'}")
+    return common.OK

@@ -1,0 +1,115 @@
+"""``openfaceplus verify``: are two photos of one person; may NAME pass."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.cli import common
+
+NO_LIVENESS = (
+    "There is no liveness check: a photo of a photo would be judged just the same. "
+    "Do not open real doors on this alone."
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus verify A B`` and ``openfaceplus verify PHOTO --as NAME --db FOLDER``."""
+    parse = common.parser(
+        "openfaceplus verify",
+        "Say whether two photos show one person, or whether a photo shows the person of that name "
+        "in a folder with one photo a person. Exit status 0: the same; 1: not.",
+        "  openfaceplus verify a.jpg b.jpg --far 0.001\n"
+        "  openfaceplus verify visitor.jpg --as 'Ada' --db staff/\n"
+        "  openfaceplus verify a.jpg b.jpg --distance 0.6",
+    )
+    parse.add_argument("photos", nargs="+", metavar="PHOTO", help="two photos, or one with --as")
+    parse.add_argument("--as", dest="name", metavar="NAME", help="the person it is said to be")
+    parse.add_argument("--db", type=Path, metavar="FOLDER", help="one photo a person, NAME.jpg")
+    add_comparison(parse)
+    common.add_recipe(parse)
+    return common.run(parse, argv, _verify)
+
+
+def add_comparison(to: argparse.ArgumentParser) -> None:
+    """Options that decide what counts as the same person."""
+    group = to.add_mutually_exclusive_group()
+    group.add_argument(
+        "--far", type=float, default=0.001, metavar="RATE",
+        help="share of other people accepted, from the embedding's table (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--distance", type=float, metavar="D",
+        help="accept distances up to D between the network's own outputs (dlib: 0.6)",
+    )  # fmt: skip
+    to.add_argument("--table", type=Path, metavar="FILE", help="a threshold table of your own")
+
+
+def comparison_of(args: Any) -> dict[str, Any]:
+    """The options of ``Comparer`` among a command's."""
+    from openfaceplus.recipe import recipe
+
+    return {
+        "chosen": recipe(
+            args.profile or "dlib",
+            detector=args.detector,
+            landmarks=args.points,
+            embedder=args.embedder,
+            views=args.views,
+        ),
+        "far": args.far,
+        "distance": args.distance,
+        "table": args.table,
+        "commercial": args.commercial,
+        "progress": common.DownloadProgress(),
+    }
+
+
+def rule_of(result: Any) -> str:
+    """Where the limit comes from, in words."""
+    if result.far is None:
+        return f"limit {result.limit:.3f}, as given"
+    return f"limit {result.limit:.3f}, for a false-accept rate of {100 * result.far:g}%"
+
+
+def _verify(args: Any) -> int:
+    from openfaceplus import verification
+    from openfaceplus.errors import UsageError
+
+    if (args.name is None) != (args.db is None):
+        raise UsageError("--as and --db go together")
+    if len(args.photos) != (1 if args.name else 2):
+        raise UsageError("name two photos, or one photo with --as NAME --db FOLDER")
+    if args.name:
+        database = verification.Database(args.db, **comparison_of(args))
+        say_unusable(database)
+        result = database.verify(args.photos[0], args.name)
+    else:
+        result = verification.verify(*args.photos, **comparison_of(args))
+    if args.json:
+        common.print_json(
+            {
+                "same": result.same,
+                "distance": round(result.distance, 4),
+                "limit": round(result.limit, 4),
+                "far": result.far,
+                "boxes": [box.rounded() for box in result.boxes],
+            }
+        )
+    elif args.name:
+        answer = "opens" if result.same else "stays shut"
+        print(f"It is {'' if result.same else 'not '}{args.name}: distance {result.distance:.3f} "
+              f"({rule_of(result)}). The door {answer}.")  # fmt: skip
+        print(NO_LIVENESS)
+    else:
+        print(f"{'Same person' if result.same else 'Different people'}: distance "
+              f"{result.distance:.3f} ({rule_of(result)}).")  # fmt: skip
+    return common.OK if result.same else common.SOME_FAILED
+
+
+def say_unusable(database: Any) -> None:
+    """Say which photos of a database are left out, and why."""
+    for reason in database.unusable.values():
+        print(f"left out: {reason}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Evaluation: protocols say who is compared with whom, metrics take arrays and know no models."""

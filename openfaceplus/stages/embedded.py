@@ -1,0 +1,71 @@
+"""All photos of a folder, embedded once and kept: what evaluation starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from openfaceplus.recipe import Recipe
+from openfaceplus.stages import align, represent
+from openfaceplus.stages.summary import Progress, no_progress
+from openfaceplus.store.vectors import read_vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedFolder:
+    """The photos of a folder per person, in order, failures included.
+
+    ``people`` and ``photos`` (n,) say whose a photo is and its path; ``vectors`` (n, dimensions)
+    are of unit length, and NaN where the photo failed; ``space`` says what made them.
+    """
+
+    people: list[str]
+    photos: list[str]
+    vectors: np.ndarray
+    space: str
+
+    @property
+    def usable(self) -> np.ndarray:
+        """(n,) whether a photo gave a vector."""
+        return np.isfinite(self.vectors[:, 0])
+
+
+def embed_folder(
+    photos: Path,
+    cache: Path,
+    recipe: Recipe,
+    *,
+    leave_out: Collection[str] = (),
+    commercial: bool = False,
+    jobs: int | None = None,
+    progress: Progress = no_progress,
+) -> EmbeddedFolder:
+    """Align and embed all photos below ``photos/<person>/``; chips and vectors stay in ``cache``.
+
+    Faces are kept whatever their quality, since an evaluation must not leave out the hard ones;
+    ``leave_out`` names photos, by path or file name, that are not to be used all the same.
+    """
+    options = align.AlignOptions(keep_flawed=True, commercial=commercial)
+    chips, embeddings = cache / "aligned-images", cache / "generated-embeddings"
+    aligned = align.align(photos, chips, recipe, options, jobs=jobs, progress=progress)
+    represent.represent(
+        chips, embeddings, recipe, jobs=jobs, commercial=commercial, progress=progress
+    )
+    vectors, paths = read_vectors(embeddings)
+    found = dict(zip(paths, vectors, strict=True))
+    rows = [
+        row
+        for row in aligned.rows
+        if row["person"] and not {row["photo"], Path(row["photo"]).name} & set(leave_out)
+    ]
+    nothing = np.full(vectors.shape[1], np.nan, np.float32)
+    manifest = represent.read_manifest(embeddings)
+    return EmbeddedFolder(
+        [row["person"] for row in rows],
+        [row["photo"] for row in rows],
+        np.array([found.get(row["chip"], nothing) for row in rows], np.float32),
+        manifest.settings["space"],
+    )

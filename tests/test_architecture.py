@@ -1,0 +1,152 @@
+"""The house as docs/architecture.md draws it: imports run downhill, starting is cheap."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from running import ROOT, environment, run
+
+import openfaceplus
+from openfaceplus.cli import COMMANDS
+
+PACKAGE = ROOT / "openfaceplus"
+SCRIPTS = sorted(
+    path for folder in ("util", "demos", "batch_represent") for path in (ROOT / folder).glob("*.py")
+)
+STREETS = {
+    "foundation": {
+        "errors", "faces", "images", "decoding", "quality", "files", "registry", "manifest",
+        "version", "weights", "recipe", "thresholds",
+    },
+    "rooms": {
+        "detect", "alignment", "embedding", "store", "classify", "gallery", "track", "evaluate",
+    },
+    "composition": {"pipeline", "model", "api", "verification", "stages", "database"},
+    "edges": {"cli", "server", "compat"},
+}  # fmt: skip
+LEVEL = {name: level for level, names in enumerate(STREETS.values()) for name in names}
+HEAVY = {"torch", "dlib", "cv2", "sklearn", "pandas", "onnxruntime", "onnx", "numpy", "PIL"}
+FORBIDDEN = {"torch", "dlib", "cv2", "sklearn", "pandas"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Names right below ``openfaceplus`` that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            names = [node.module or ""]
+            if node.module == "openfaceplus":
+                names = [f"openfaceplus.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("openfaceplus.")}
+    return found
+
+
+def test_imports_run_downhill():
+    uphill = []
+    for path in modules():
+        here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if here == "__init__":
+            assert imported(path) <= {"version"}, "importing the package must load nothing"
+            continue
+        assert here in LEVEL, f"{path}: give it a place in docs/architecture.md and in this test"
+        for there in imported(path) - {here, "__version__"}:
+            sibling = here in STREETS["rooms"] and there in STREETS["rooms"]
+            if LEVEL[there] > LEVEL[here] or sibling:
+                uphill.append(f"{path.relative_to(ROOT)} imports {there}")
+    assert not uphill
+
+
+def test_modules_are_short_and_say_what_they_are_for():
+    for path in modules():
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") < 300, f"{path}: split it"
+        assert ast.get_docstring(ast.parse(text)), f"{path}: has no docstring"
+
+
+def test_the_library_never_prints():
+    for path in modules():
+        if path.relative_to(PACKAGE).parts[0] == "cli":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            printing = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+            assert not printing, f"{path}:{node.lineno}"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_thin(script):
+    lines = script.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 10
+    assert lines[0].startswith("#!") and script.stat().st_mode & 0o100
+
+
+def test_public_names_resolve():
+    for name in openfaceplus.__all__:
+        assert getattr(openfaceplus, name) is not None
+    assert set(openfaceplus.__all__) <= set(dir(openfaceplus))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = openfaceplus.nothing
+
+
+def loaded(code: str) -> set[str]:
+    """Heavy libraries that are loaded after ``code`` in a fresh Python."""
+    code += f"\nimport sys; print('HEAVY', *sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_importing_the_package_loads_nothing():
+    assert loaded("import openfaceplus") == set()
+
+
+def test_help_of_every_command_loads_nothing_heavy():
+    code = f"""
+import contextlib
+from openfaceplus.cli import main
+for command in {list(COMMANDS)!r}:
+    with contextlib.suppress(SystemExit):
+        main([command, "--help"])
+"""
+    assert not loaded(code) & FORBIDDEN
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_help_of_every_script_loads_nothing_heavy(script):
+    done = run(script, "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    names = set(re.findall(r"\|\s+([\w.]+)$", done.stderr, re.MULTILINE))
+    assert "argparse" in names and not names & FORBIDDEN
+    assert "example" in done.stdout and "exit status" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        import_module(f"openfaceplus.cli.{command}").main(["--help"])
+    said = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert re.search(rf"examples:\n  openfaceplus {command}\b", said)
+    for flag in ("--json", "--debug", "--commercial"):
+        assert flag in said
+
+
+def test_help_lists_every_command_with_an_example():
+    said = run("--help").stdout
+    assert all(f"\n  {name} " in said for name in COMMANDS)
+    assert "example" in said
+    assert "there is no command" in run("nonsense", expect=2).stderr
