@@ -24,10 +24,10 @@ COPY . .
 RUN pip install --no-deps --editable . \
     && python -m compileall -q openfaceplus
 
-# Who runs the container may be anyone (--user), so the home and cache folder is open to all. The
-# second line checks that the weights are there and builds the network that runs them.
+# Who runs the container may be anyone (--user), so the home and cache folder is open to all. Embedding
+# nothing checks that the weights are there and prepares the network.
 RUN useradd --uid 1000 --home-dir /cache --no-create-home openfaceplus \
-    && mkdir /cache /data && chown openfaceplus: /data && chmod 1777 /cache
+    && mkdir /cache /data && chown openfaceplus: /cache /data
 # ONNX Runtime would report each run to its maker.
 ENV HOME=/cache OPENFACEPLUS_CACHE=/cache ORT_DISABLE_TELEMETRY=1
 USER openfaceplus

@@ -43,6 +43,12 @@ class Box:
         """Left, top, right, bottom as whole pixels."""
         return round(self.left), round(self.top), round(self.right), round(self.bottom)
 
+    def away_from_centre(self, width: float, height: float) -> float:
+        """How far its middle is from that of a photo of that size: 0, to 1 in a corner."""
+        across = (self.left + self.right) / width - 1
+        down = (self.top + self.bottom) / height - 1
+        return min(1.0, ((across**2 + down**2) / 2) ** 0.5)
+
     def iou(self, other: Box) -> float:
         """Intersection over union, 0 to 1."""
         width = min(self.right, other.right) - max(self.left, other.left)

@@ -12,13 +12,14 @@ from typing import Any
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
+from openfaceplus.drawing import Mark, draw
 from openfaceplus.errors import NoFace, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
 from openfaceplus.images import MAX_PIXELS, Photo, as_photo
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.quality import flaw
-from openfaceplus.recipe import Recipe
+from openfaceplus.recipe import Recipe, detector_of
 
 _PLACES = (
     "classifier.pkl",
@@ -86,6 +87,7 @@ class Model:
         """
         path = find_classifier(path)
         classifier = Classifier.load(path)
+        detector = detector and detector_of(detector)
         changes = {"detector": detector, "network": network, "predictor": predictor}
         try:
             recipe = Recipe.from_dict(classifier.recipe)
@@ -169,26 +171,9 @@ def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
 
     Returns (height, width, 3) RGB uint8.
     """
-    import numpy as np
-    from PIL import Image, ImageDraw, ImageFont
-
-    image = Image.fromarray(photo.pixels)
-    draw = ImageDraw.Draw(image)
-    unit = max(image.size)
-    width = max(2, unit // 300)
+    marks = []
     for decision in decisions:
         assert decision.box is not None
-        colour = (0, 140, 60) if decision.name is not None else (200, 30, 30)
-        left, top, right, bottom = decision.box.scaled(1 / photo.scale).rounded()
-        draw.rectangle((left, top, right, bottom), outline=colour, width=width)
         text = f"{label_of(decision)} {decision.confidence:.2f}"
-        size = max(11.0, (right - left) / 9)
-        font = ImageFont.load_default(size)
-        x0, _, x1, y1 = draw.textbbox((left, bottom), text, font=font)
-        pad = width + 1
-        # Below the box, or inside it where the photo ends.
-        shift = min(0, image.height - (y1 + 2 * pad)), min(0, image.width - (x1 + 2 * pad))
-        x, y = max(0, left + shift[1]), bottom + shift[0]
-        draw.rectangle((x, y, x + x1 - x0 + 2 * pad, y + y1 - bottom + 2 * pad), fill=colour)
-        draw.text((x + pad, y + pad), text, fill=(255, 255, 255), font=font)
-    return np.asarray(image)
+        marks.append(Mark(decision.box.scaled(1 / photo.scale), text, decision.name is not None))
+    return draw(photo.pixels, marks)

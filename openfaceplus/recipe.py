@@ -7,6 +7,7 @@ from typing import Any
 
 from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.faces import ChipSpec
+from openfaceplus.weights import locate
 
 DLIB_CHIP = ChipSpec(150, "dlib", 0.25)
 
@@ -54,12 +55,25 @@ PROFILES = {
 }
 
 
+AUTO = "auto"
+
+
 def recipe(profile: str = "dlib", **changes: Any) -> Recipe:
     """A profile's recipe with changes; a change to None keeps the profile's value.
 
+    The detector ``auto`` becomes YuNet where its weights are present, else HOG.
     Raises UsageError for an unknown profile.
     """
     if profile not in PROFILES:
         raise UsageError(f"there is no profile {profile!r}; known are: {', '.join(PROFILES)}")
     given = {key: value for key, value in changes.items() if value is not None}
+    if "detector" in given:
+        given["detector"] = detector_of(given["detector"])
     return replace(PROFILES[profile], **given)
+
+
+def detector_of(name: str) -> str:
+    """The detector meant: ``auto`` is YuNet where its weights are present, else HOG."""
+    if name == AUTO:
+        return "yunet" if locate("yunet") else "hog"
+    return name

@@ -109,7 +109,7 @@ def test_raw_output_is_dlibs_descriptor(astronaut, portraits):
         box = detector(pixels, 1)[0]
         chip = dlib.get_face_chip(pixels, shaper(pixels, box), size=150, padding=0.25)
         theirs = np.array(network.compute_face_descriptor(chip))
-        ours = openfaceplus.embed(photo, views=1, unit=False)[0]
+        ours = openfaceplus.embed(photo, detector="hog-full", views=1, unit=False)[0]
         assert np.abs(ours - theirs).max() < 1e-5
 
 

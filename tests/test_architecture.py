@@ -21,7 +21,7 @@ SCRIPTS = sorted(
 )
 STREETS = {
     "foundation": {
-        "errors", "faces", "images", "decoding", "quality", "files", "registry", "manifest",
+        "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry", "manifest",
         "version", "weights", "recipe", "thresholds",
     },
     "rooms": {

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from running import CLASSIFIER, call, command_line, environment, refused, run, save, table
 
+from openfaceplus import verification
 from openfaceplus.classify.classifier import Classifier
+from openfaceplus.stages import people as stage
 from openfaceplus.store.vectors import read_vectors
 
 CHIPS, EMBEDDINGS = "aligned-images", "generated-embeddings"
@@ -260,7 +262,23 @@ def test_wrong_numbers_of_arguments(trained):
         assert "takes" in done.stderr or "required" in done.stderr
 
 
-@pytest.mark.parametrize("delay", [0.4, 0.9, 1.4])
+@pytest.mark.parametrize("place", ["forget", "sweep", "save"])
+def test_a_removal_that_was_stopped_is_finished_by_the_next(trained, place, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if place == "save":
+            patch.setattr(Classifier, "save", stop)
+        else:
+            patch.setattr(verification if place == "forget" else stage, place, stop)
+        assert "interrupted" in call("people", "remove", trained, "obama", expect=130).stderr
+    assert len(listed(trained)) == 5
+    call("people", "remove", trained, "obama")
+    assert len(listed(trained)) == 4 and not holding(trained, b"obama")
+
+
+@pytest.mark.parametrize("delay", [0.8, 1.6])
 def test_a_kill_leaves_the_old_model_or_the_new(trained, astronaut, delay):
     words = command_line("people", "remove", trained, "obama")
     process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL,

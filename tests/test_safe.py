@@ -123,7 +123,7 @@ CYCLE.append(CYCLE)
         np.eye(2).view(np.matrix),
         np.ma.array([1]), np.zeros(1, np.dtype("f4", metadata={"a": 1})), deep(40),
     ],
-    ids=repr,
+    ids=lambda part: type(part).__name__,
 )  # fmt: skip
 def test_what_is_not_plain_is_not_written(file, part):
     with pytest.raises(TypeError, match=r"tree\['a'\]"):

@@ -217,11 +217,13 @@ class Classifier:
         """Raises ValueError if the parts do not fit each other."""
         photos, dimensions = self.vectors.shape
         people = len(self.people)
+        sure = self.rule.confidence
         shapes = {
             "labels": (self.labels.shape, (photos,)),
             "left-out scores": (self.rule.left_out.shape, (photos,)),
             "templates": (self.rule.gallery.templates.shape, (people, dimensions)),
             "hub": (self.rule.gallery.hub.shape, (people,)),
+            "confidence": (sure.log_ratio.shape, (len(sure.photos), len(sure.grid))),
         }
         if not isinstance(self.namer, kinds.Estimator):
             shapes["machine"] = (self.namer.coef.shape, (people, dimensions))

@@ -54,6 +54,8 @@ def _used(threshold: Threshold, people: int) -> list[str]:
         return [f"The rate rests on {where}: {threshold.value:.4f}."]
     if threshold.uses == "stricter":
         return [f"Taken was the stricter of that and {where}: {threshold.value:.4f}."]
+    if threshold.uses == "blend":
+        return [f"Taken was a mean of that and {where}: {threshold.value:.4f}."]
     return [f"Threshold {threshold.value:.4f}."]
 
 

@@ -16,6 +16,9 @@ FAR = 0.01
 """One stranger in a hundred, unless another rate is asked."""
 SMALL = 50
 """People below which the stricter of left-out scores and the factory's is taken."""
+_FACTORY_RANKS = 2.0  # people beyond the threshold that the factory is worth
+_MUCH_STRICTER = 0.008  # in score, about a factor of three in the rate
+_ROUNDING = 1e-6  # of scores, in single precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,9 @@ class Threshold:
     """A threshold (scores at or above it are accepted) and where it comes from.
 
     ``calibration`` is what the data gave, ``factory`` what was measured on ``factory_data``, None
-    where nothing was for this embedding; ``uses`` is ``strangers``, ``people``, ``factory``,
-    ``stricter`` of people and factory, or ``nobody``.
+    where nothing was for this embedding. ``uses`` is ``strangers``; ``people`` left out;
+    ``factory``; their ``blend``, weighted by how many people left out lie beyond the threshold; the
+    ``stricter`` of them, for a small gallery or a rate to be met with confidence; or ``nobody``.
     """
 
     value: float
@@ -97,16 +101,22 @@ class OpenSetRule:
             photos = float(np.exp(np.log(counts).mean()))
             floor = ready.threshold(len(counts), photos, far)
         data = None if ready is None else ready.data
-        if made.met and (self.strangers is not None or len(counts) >= SMALL or floor is None):
-            uses, value = "people" if self.strangers is None else "strangers", made.threshold
+        own = made.threshold
+        if self.strangers is not None and made.met:
+            uses, value = "strangers", own
         elif floor is None or not math.isfinite(floor):
-            uses, value = "nobody", math.inf
-        else:
+            uses, value = ("people", own) if made.met else ("nobody", math.inf)
+        elif not made.met:
             # What the few data do say holds too: nobody left out who was more alike is let in.
-            seen = made.threshold if made.met else loosest.threshold
-            stricter = math.isfinite(seen) and seen > floor
-            uses = "stricter" if made.met or stricter else "factory"
-            value = max(floor, seen) if math.isfinite(seen) else floor
+            stricter = math.isfinite(loosest.threshold) and loosest.threshold > floor
+            uses, value = ("stricter", loosest.threshold) if stricter else ("factory", floor)
+        elif sure is not None or len(counts) < SMALL:
+            uses, value = "stricter", max(own, floor)
+        elif own > floor + _MUCH_STRICTER:
+            uses, value = "people", own
+        else:
+            rank = far * (made.n + 1)
+            uses, value = "blend", (rank * own + _FACTORY_RANKS * floor) / (rank + _FACTORY_RANKS)
         return Threshold(_above(value), uses, made, floor, data)
 
     @staticmethod
@@ -147,5 +157,5 @@ class OpenSetRule:
 
 
 def _above(value: float) -> float:
-    """The least number above a score: calibration accepts beyond it, decisions from it up."""
-    return float(np.nextafter(value, math.inf)) if math.isfinite(value) else value
+    """Just above a score that is not to be accepted: it varies a little with the batch it is in."""
+    return value + 1e-6 if math.isfinite(value) else value

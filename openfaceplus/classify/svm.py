@@ -6,13 +6,13 @@ weights), y_i being 1 for the class's photos and -1 for the others:
     1/2 |w|^2 + 1/2 b^2 + C * sum_i max(0, 1 - y_i (w.x_i + b))^2
 
 On unit embeddings few photos are support vectors (about 40 a class at C = 10), so each class is
-solved on a small candidate set, by Newton steps on the photos within the margin with a line search
-(Keerthi and DeCoste, 2005); one product with all photos then looks for photos the candidates
-missed, and they are added until none is. Classes are solved in blocks, so memory is bounded.
+solved on a small candidate set, by Newton steps on the active photos (those within the margin) with
+a line search; one product with all photos then looks for photos the candidates missed, and they are
+added until none is. Classes are solved in blocks, so memory is bounded.
 
-The last Hessian also tells what each class would have answered for a photo had that photo's person
-never been enrolled: taking the person's photos P out of the margin's set changes their answers f by
-2C M (I - 2C M)^-1 (f - y), M = X_P H^-1 X_P' (the block form of leave-one-out ridge regression).
+The same factorisations give, almost free, what each class would have answered for a photo had that
+photo's person never been enrolled: the block formula of leave-one-out ridge regression on the
+active set (Cawley and Talbot, 2004).
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-_CLASSES = 16  # solved together
+_CLASSES = 16  # solved together: with 100 candidates each they stay in the cache
 _CANDIDATES = 96  # photos of other people that a class starts from
-_ROUNDS, _NEWTON = 50, 60
+_GUESS = 32  # of them thought active at the start
+_ADDED = 48  # photos added to a class's candidates in one round
+_ROUNDS, _NEWTON = 30, 60
 _TOLERANCE = 1e-4  # in margins
+_ENTRIES = 2**25  # of the Gram matrices of a block, 256 MB
 _STEPS = 0.5 ** np.arange(12)  # the line search's steps: 1, 1/2, 1/4, ...
 
 
@@ -77,16 +80,21 @@ def fit_ovr(
     left_out = np.full(n, -1, np.intp)
     # Classes of like size share a block, so padding stays small.
     order = np.argsort(count, kind="stable")
-    blocks = [order[start : start + _CLASSES] for start in range(0, people, _CLASSES)]
+    by_label = np.argsort(labels, kind="stable")
+    start = np.concatenate([[0], np.cumsum(count)])
+    rows = [by_label[start[k] : start[k + 1]] for k in range(people)]
+    # Classes of very many photos need large Gram matrices, so fewer are solved together.
+    size = int(np.clip(_ENTRIES // (count.max() + 500) ** 2, 1, _CLASSES))
+    blocks = [order[first : first + size] for first in range(0, people, size)]
 
     def solve(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        block = _Block(xb, labels, classes, c)
+        block = _Block(xb, labels, classes, [rows[k] for k in classes], c)
         solved = block.solve()
         if not leave_out or people == 1:
             return solved, left_out, best
-        margins = block.margins_left_out()
-        top = margins.argmax(axis=1)
-        return solved, top, margins[np.arange(n), top]
+        margins = block.margins_left_out(solved)
+        top = margins.argmax(axis=0)
+        return solved, top, margins[top, np.arange(n)]
 
     # Many small products: threads of ours are worth more than those of the linear algebra library.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -102,134 +110,163 @@ def fit_ovr(
 
 
 class _Block:
-    """A few classes solved together, each on its own candidate set padded to the longest."""
+    """A few classes solved together on padded candidate sets (classes, candidates)."""
 
-    def __init__(self, xb: np.ndarray, labels: np.ndarray, classes: np.ndarray, c: float) -> None:
-        self.xb, self.labels, self.classes, self.c = xb, labels, classes, c
-        self.own = labels[:, None] == classes  # (photos, classes)
-        # Only ranks the first candidates.
-        totals = self.own.T.astype(np.float32) @ xb
-        self.w = (totals / self.own.sum(axis=0)[:, None] - xb.mean(axis=0)).astype(np.float64)
-        self.active = np.zeros(0)
+    def __init__(
+        self,
+        xb: np.ndarray,
+        labels: np.ndarray,
+        classes: np.ndarray,
+        rows: list[np.ndarray],
+        c: float,
+    ) -> None:
+        self.xb, self.labels, self.classes, self.rows, self.c = xb, labels, classes, rows, c
+        self.index = self.valid = self.sign = self.gram = self.alpha = np.zeros(0)
 
-    def margins(self) -> np.ndarray:
-        """(photos, classes) of all photos."""
-        return self.xb @ self.w.T.astype(np.float32)
+    def margins(self, w: np.ndarray) -> np.ndarray:
+        """Margins (classes, photos)."""
+        return w @ self.xb.T
 
     def solve(self) -> np.ndarray:
         """Weights (classes, features + 1)."""
-        self.sets = [np.flatnonzero(mine) for mine in self.own.T]
+        # Only ranks the first candidates.
+        w = np.stack([self.xb[r].mean(0) for r in self.rows]) - self.xb.mean(0)
+        chosen: list[np.ndarray] = [np.zeros(0, np.intp)] * len(self.classes)
         for turn in range(_ROUNDS):
-            # Of its own photos a class has all.
-            others = np.where(self.own, -np.inf, self.margins())
-            grown = False
-            for k, chosen in enumerate(self.sets):
+            f = self.margins(w)
+            for b, r in enumerate(self.rows):
+                f[b, r] = -np.inf
+            changed = False
+            for b in range(len(self.classes)):
                 if turn == 0:
-                    size = min(_CANDIDATES, len(others) - len(chosen))
-                    new = np.argpartition(-others[:, k], max(size - 1, 0))[:size]
+                    k = min(_CANDIDATES, f.shape[1] - len(self.rows[b]))
+                    new = np.argpartition(-f[b], k - 1)[:k] if k > 0 else chosen[b]
+                    new = new[np.argsort(-f[b, new], kind="stable")]
                 else:
-                    new = np.flatnonzero(others[:, k] > _TOLERANCE - 1)
-                    new = new[~np.isin(new, chosen)]
+                    new = np.flatnonzero(f[b] > _TOLERANCE - 1)
+                    new = new[~np.isin(new, chosen[b])]
+                    # The worst violations first.
+                    new = new[np.argsort(-f[b, new], kind="stable")[:_ADDED]]
                 if len(new):
-                    grown = True
-                    self.sets[k] = np.concatenate([chosen, np.sort(new)])
-            if turn and not grown:
+                    changed = True
+                    chosen[b] = np.concatenate([chosen[b], new])
+            if turn and not changed:
                 break
-            if turn == 0:
-                self.w[:] = 0
-            self._newton()
-        return self.w.astype(np.float32)
+            w = self._newton(chosen)
+        return w
 
-    def _newton(self) -> None:
-        """Minimise every class on its candidates."""
-        size = len(self.sets)
-        width = max(map(len, self.sets))
-        valid = np.arange(width) < np.array([len(chosen) for chosen in self.sets])[:, None]
-        index = np.zeros((size, width), np.intp)
-        index[valid] = np.concatenate(self.sets)
-        x = self.xb[index].astype(np.float64) * valid[:, :, None]
-        sign = np.where(self.own[index, np.arange(size)[:, None]], 1.0, -1.0)
-        self.active = np.zeros((size, width), bool)
-        f = (x @ self.w[:, :, None])[:, :, 0]
-        todo = np.arange(size)
-        self.active[:] = valid & (sign * f < 1)
+    def _newton(self, chosen: list[np.ndarray]) -> np.ndarray:
+        sets = [np.concatenate([r, s]) for r, s in zip(self.rows, chosen, strict=True)]
+        width = max(len(s) for s in sets)
+        b = len(sets)
+        index = np.zeros((b, width), np.intp)
+        valid = np.zeros((b, width), bool)
+        for i, s in enumerate(sets):
+            index[i, : len(s)], valid[i, : len(s)] = s, True
+        sign = np.where(self.labels[index] == self.classes[:, None], 1.0, -1.0)
+        xs = self.xb[index] * valid[:, :, None]
+        gram = (xs @ xs.transpose(0, 2, 1)).astype(np.float64)
+        alpha = np.zeros((b, width))
+        if self.alpha.size:  # a warm start: new candidates stand at the end of each set
+            old = self.alpha.shape[1]
+            alpha[:, :old] = self.alpha[:, :width]
+        else:  # the solution on a guessed active set: the class's photos and its nearest others
+            guess = valid & (np.cumsum(valid & (sign < 0), 1) <= _GUESS)
+            alpha = _masked_solve(gram, guess, sign, 0.5 / self.c)
+        f = (gram @ alpha[:, :, None])[:, :, 0]
+        active = valid & (sign * f < 1)
+        todo = np.arange(b)
         for _ in range(_NEWTON):
-            part, y, on = x[todo], sign[todo], self.active[todo]
-            w = self.w[todo]
-            step = self._ridge(part, y, on) - w
-            move = (part @ step[:, :, None])[:, :, 0]
-            length = self._search(w, step, f[todo], move, y, valid[todo])
-            self.w[todo] = w + length[:, None] * step
-            f[todo] += length[:, None] * move
-            now = valid[todo] & (y * f[todo] < 1)
-            done = (length == 0) | ((length == 1) & (now == on).all(axis=1))
-            # These are the photos that the solution was made from.
-            self.active[todo] = np.where(done[:, None], on, now)
+            every = len(todo) == b
+            k, a, g, s, v, on = (
+                q if every else q[todo] for q in (gram, alpha, f, sign, valid, active)
+            )
+            step = _masked_solve(k, on, s, 0.5 / self.c) - a
+            move = (k @ step[:, :, None])[:, :, 0]
+            cross = (a * move).sum(1) + (step * g).sum(1)
+            quad = np.stack([(a * g).sum(1), cross, (step * move).sum(1)])
+            best = np.zeros(len(todo))
+            value = self._objective(quad, g, move, s, v, best)
+            open_ = np.ones(len(todo), bool)
+            for t in _STEPS:
+                trial = self._objective(quad, g, move, s, v, np.full(len(todo), t))
+                good = open_ & (trial < value - 1e-12)
+                best[good], open_ = t, open_ & ~good
+                if not open_.any():
+                    break
+            a, g = a + best[:, None] * step, g + best[:, None] * move
+            now = v & (s * g < 1)
+            done = (best == 0) | ((best == 1) & (now == on).all(1))
+            alpha[todo], f[todo], active[todo] = a, g, now
             todo = todo[~done]
             if not len(todo):
                 break
+        self.index, self.valid, self.sign = index, valid, sign
+        self.gram, self.alpha, self.active = gram, alpha, active
+        return (alpha[:, None, :] @ xs)[:, 0].astype(np.float32)
 
-    def _ridge(self, x: np.ndarray, y: np.ndarray, on: np.ndarray) -> np.ndarray:
-        """(classes, features + 1) least squares with ridge on the photos that are ``on``.
-
-        Solved in whichever of photos and features there are fewer.
-        """
-        most, features = int(on.sum(axis=1).max()), x.shape[2]
-        pick = np.argsort(~on, axis=1, kind="stable")[:, :most]
-        on, y = np.take_along_axis(on, pick, 1), np.take_along_axis(y, pick, 1)
-        inside = np.take_along_axis(x, pick[:, :, None], 1) * on[:, :, None]
-        across = inside.transpose(0, 2, 1)
-        ridge, pull = 0.5 / self.c, (y * on)[:, :, None]
-        if most < features:
-            dual = np.linalg.solve(inside @ across + ridge * np.eye(most), pull)
-            return (across @ dual)[:, :, 0]
-        return np.linalg.solve(across @ inside + ridge * np.eye(features), across @ pull)[:, :, 0]
-
-    def _search(
+    def _objective(
         self,
-        w: np.ndarray,
-        step: np.ndarray,
+        quad: np.ndarray,
         f: np.ndarray,
         move: np.ndarray,
         sign: np.ndarray,
         valid: np.ndarray,
+        t: np.ndarray,
     ) -> np.ndarray:
-        """How far each class goes: the first of the steps before its objective grows again."""
-        quadratic = (w * w).sum(1), (w * step).sum(1), (step * step).sum(1)
+        loss = np.where(valid, np.maximum(0, 1 - sign * (f + t[:, None] * move)), 0)
+        return 0.5 * (quad[0] + t * quad[1] + t * t * quad[2]) + self.c * (loss * loss).sum(1)
 
-        def objective(length: float) -> np.ndarray:
-            loss = np.where(valid, np.maximum(0, 1 - sign * (f + length * move)), 0)
-            norm = quadratic[0] + 2 * length * quadratic[1] + length**2 * quadratic[2]
-            return 0.5 * norm + self.c * (loss * loss).sum(axis=1)
+    def margins_left_out(self, w: np.ndarray) -> np.ndarray:
+        """(classes, photos) margins without the photo's person; -inf for that person's class.
 
-        start, best = objective(0.0), np.zeros(len(w))
-        for length in _STEPS:
-            good = (best == 0) & (objective(float(length)) < start - 1e-12)
-            best[good] = length
-            if best.all():
-                break
-        return best
-
-    def margins_left_out(self) -> np.ndarray:
-        """(photos, classes) without the photo's person; -inf for the class of that person."""
-        margins = np.where(self.own, -np.inf, self.margins())
-        for k, chosen in enumerate(self.sets):
-            on = self.active[k, : len(chosen)] & ~self.own[chosen, k]
-            if not on.any():
-                continue
-            # People who have a photo within the margin; their other photos' answers change too.
-            inside = chosen[on]
-            concerned = chosen[np.isin(self.labels[chosen], self.labels[inside])]
-            concerned = concerned[~self.own[concerned, k]]
-            active = self.xb[chosen[self.active[k, : len(chosen)]]].astype(np.float64)
-            hessian = 2 * self.c * (active.T @ active) + np.eye(active.shape[1])
-            solved = np.linalg.solve(hessian, self.xb[inside].T.astype(np.float64))
-            reach = 2 * self.c * (self.xb[concerned] @ solved)
-            theirs = self.labels[concerned][:, None] == self.labels[inside]
-            position = np.searchsorted(np.sort(concerned), inside)
-            rows = np.argsort(concerned)[position]
-            block = np.eye(len(inside)) - np.where(theirs[rows], reach[rows], 0)
-            error = self.xb[inside] @ self.w[k] + 1
-            change = np.where(theirs, reach, 0) @ np.linalg.solve(block, error)
-            margins[concerned, k] += change.astype(margins.dtype)
+        With A the active photos, B = inverse(K_AA + I/2C) and P the photos of one person in A,
+        taking P away changes the margin at j by -(K_jA B_AP) inverse(B_PP) alpha_P. Blocks of all
+        people are handled by one block-diagonal solve.
+        """
+        margins = self.margins(w)
+        for b, own in enumerate(self.rows):
+            margins[b, own] = -np.inf
+        # Only other people's photos are ever left out.
+        if not (self.active & (self.sign < 0)).any():
+            return margins
+        most = int(self.active.sum(1).max())
+        every = np.argsort(~self.active, axis=1, kind="stable")[:, :most]
+        on = np.take_along_axis(self.active, every, 1)
+        both = on[:, :, None] & on[:, None, :]
+        b = np.arange(len(every))[:, None]
+        k_aa = self.gram[b[:, :, None], every[:, :, None], every[:, None, :]] * both
+        eye = np.eye(most)
+        ridge = eye * np.where(on, 0.5 / self.c, 1.0)[:, :, None]
+        inverse = np.linalg.inv(k_aa + ridge) * both
+        who = np.where(self.valid, self.labels[self.index], -1)
+        mine = np.take_along_axis(who, every, 1)
+        same = (mine[:, :, None] == mine[:, None, :]) & both
+        blocks = np.where(same, inverse, 0) + eye * (~on)[:, :, None]
+        alpha = np.take_along_axis(self.alpha, every, 1) * on
+        z = np.linalg.solve(blocks, alpha[:, :, None])[:, :, 0]
+        reach = (self.gram[b, :, every].transpose(0, 2, 1) * on[:, None, :]) @ inverse  # K_jA B_A.
+        theirs = (who[:, :, None] == mine[:, None, :]) & on[:, None, :]
+        change = ((reach * theirs) @ z[:, :, None])[:, :, 0]
+        rows, cols = np.nonzero(self.valid & (self.sign < 0))
+        margins[rows, self.index[rows, cols]] -= change[rows, cols].astype(margins.dtype)
         return margins
+
+
+def _masked_solve(
+    gram: np.ndarray, active: np.ndarray, sign: np.ndarray, ridge: float
+) -> np.ndarray:
+    """Solve (K_AA + ridge I) a_A = y_A for every class, zero elsewhere."""
+    most = int(active.sum(1).max(initial=0))
+    out = np.zeros(active.shape)
+    if not most:
+        return out
+    pick = np.argsort(~active, axis=1, kind="stable")[:, :most]
+    on = np.take_along_axis(active, pick, 1)
+    b = np.arange(len(gram))[:, None]
+    k = gram[b[:, :, None], pick[:, :, None], pick[:, None, :]]
+    k = k * (on[:, :, None] & on[:, None, :])
+    k += np.eye(most) * np.where(on, ridge, 1.0)[:, :, None]
+    y = np.take_along_axis(sign, pick, 1) * on
+    np.put_along_axis(out, pick, np.linalg.solve(k, y[:, :, None])[:, :, 0], 1)
+    return out

@@ -13,6 +13,7 @@ COMMANDS = {
     "people": "list, add, remove or rename enrolled people",
     "verify": "say whether two photos show one person",
     "whois": "find a person in a folder with one photo each",
+    "find": "find one person in a pile of photos",
     "evaluate": "measure error rates on photos of your own",
     "models": "list, fetch and locate model files",
     "demo": "run the whole flow on sample photos",

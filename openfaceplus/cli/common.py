@@ -51,7 +51,10 @@ def add_recipe(to: argparse.ArgumentParser) -> None:
 
     group = to.add_argument_group("recipe")
     group.add_argument("--profile", choices=PROFILES, help="what belongs together (default: dlib)")
-    group.add_argument("--detector", choices=DETECTORS, help="what finds faces (default: hog)")
+    group.add_argument(
+        "--detector", choices=(*DETECTORS, "auto"),
+        help="what finds faces (default: hog); auto: yunet where its weights are, else hog",
+    )  # fmt: skip
     group.add_argument(
         "--landmarks", type=int, choices=(5, 68), dest="points",
         help="landmarks to align by (default: 5; 68 is not for commercial use)",
@@ -128,7 +131,8 @@ def progress(label: str, total: int) -> Iterator[Callable[[], object]]:
     from tqdm import tqdm
 
     with tqdm(
-        total=total, desc=label, unit=" photos", delay=2, mininterval=0.5, dynamic_ncols=True,
+        total=total, desc=label, unit=" photos", delay=2, dynamic_ncols=True,
+        mininterval=0.5 if sys.stderr.isatty() else 10,
         disable=total == 0,
     ) as bar:  # fmt: skip
         yield bar.update
@@ -181,15 +185,15 @@ def report(summary: Any, as_json: bool, verbose: bool) -> int:
 def print_json(data: Any) -> None:
     """One JSON value on one line of standard output."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(_finite(data), ensure_ascii=not unicode))
+    print(json.dumps(finite(data), ensure_ascii=not unicode))
 
 
-def _finite(data: Any) -> Any:
+def finite(data: Any) -> Any:
     """The same with None for numbers that JSON lacks: infinite ones and NaN."""
     if isinstance(data, float) and not math.isfinite(data):
         return None
     if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
+        return {key: finite(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        return [_finite(value) for value in data]
+        return [finite(value) for value in data]
     return data

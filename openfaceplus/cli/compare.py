@@ -24,9 +24,12 @@ def script(argv: list[str] | None = None) -> int:
 
 
 def _compare(args: Any) -> int:
+    from openfaceplus.errors import UsageError
     from openfaceplus.recipe import recipe
     from openfaceplus.verification import Comparer
 
+    if len(args.imgs) < 2:
+        raise UsageError("name at least two photos")
     chosen = recipe(
         args.profile or ("openface" if args.networkModel else "dlib"),
         detector=args.detector,

@@ -66,13 +66,15 @@ def _evaluate(args: Any) -> int:
     from openfaceplus.cli.align import recipe_of
     from openfaceplus.stages.embedded import embed_folder
 
+    # What is wrong with the other files is said before an hour of embedding.
+    groups = _groups(args.groups)
+    protocol = _read_pairs(args.pairs) if args.kind == "pairs" else _openset_options(args)
     folder = embed_folder(
         args.folder, args.output, recipe_of(args), leave_out=_lines(args.leave_out),
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,
     )  # fmt: skip
-    groups = _groups(args.groups)
-    result = (_pairs if args.kind == "pairs" else _openset)(args, folder, groups)
-    text = json.dumps(result, indent=1, ensure_ascii=False)
+    result = (_pairs if args.kind == "pairs" else _openset)(args, folder, groups, protocol)
+    text = json.dumps(common.finite(result), indent=1)
     from openfaceplus.files import atomic_write
 
     with atomic_write(args.output / f"{args.kind}.json") as file:
@@ -88,12 +90,16 @@ def _evaluate(args: Any) -> int:
     return common.OK
 
 
-def _pairs(args: Any, folder: Any, groups: dict[str, str] | None) -> dict[str, Any]:
-    from openfaceplus import thresholds
+def _read_pairs(path: Path) -> Any:
     from openfaceplus.evaluate.protocols import read_pairs
+
+    return read_pairs(path)
+
+
+def _pairs(args: Any, folder: Any, groups: dict[str, str] | None, pairs: Any) -> dict[str, Any]:
+    from openfaceplus import thresholds
     from openfaceplus.stages import evaluate_pairs as stage
 
-    pairs = read_pairs(args.pairs)
     result = stage.evaluate_pairs(folder, pairs, groups=groups, output=args.output)
     if args.all:
         result["all"] = stage.evaluate_all(folder)
@@ -104,13 +110,27 @@ def _pairs(args: Any, folder: Any, groups: dict[str, str] | None) -> dict[str, A
     return result
 
 
-def _openset(args: Any, folder: Any, groups: dict[str, str] | None) -> dict[str, Any]:
-    from openfaceplus.stages.evaluate_openset import OpenSetOptions, evaluate_openset
+def _openset_options(args: Any) -> Any:
+    from openfaceplus.errors import UsageError
+    from openfaceplus.stages.evaluate_openset import OpenSetOptions
 
-    options = OpenSetOptions(
+    for flag, number in (("--enrol", args.enrol), ("--repeats", args.repeats)):
+        if number < 1:
+            raise UsageError(f"{flag} takes a number from 1 up, not {number}")
+    if args.gallery is not None and args.gallery < 1:
+        raise UsageError(f"--gallery takes a number from 1 up, not {args.gallery}")
+    for flag, rate in (*(("--far", far) for far in args.far), ("--sure", args.sure)):
+        if rate is not None and not 0 < rate < 1:
+            raise UsageError(f"{flag} takes a number above 0 and below 1, not {rate:g}")
+    return OpenSetOptions(
         enrol=args.enrol, gallery=args.gallery, repeats=args.repeats, classifier=args.classifier,
         fars=tuple(args.far), sure=args.sure,
     )  # fmt: skip
+
+
+def _openset(args: Any, folder: Any, groups: dict[str, str] | None, options: Any) -> dict[str, Any]:
+    from openfaceplus.stages.evaluate_openset import evaluate_openset
+
     return evaluate_openset(
         folder, options, groups=groups, output=args.output, progress=common.progress
     )

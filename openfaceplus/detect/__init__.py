@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 DETECTORS = {
     "hog": "openfaceplus.detect.hog:HogDetector",
+    "hog-full": "openfaceplus.detect.hog:FullHogDetector",
+    "yunet": "openfaceplus.detect.yunet:YunetDetector",
+    "mmod": "openfaceplus.detect.mmod:MmodDetector",
 }
 
 Require = Callable[[str], Path]

@@ -30,6 +30,8 @@ class OnnxEngine:
 
     def __init__(self, graph: bytes, threads: int | None = None, name: str | Path = "the graph"):
         """``name`` is what errors call the graph. Raises ModelCorrupt for what is none."""
+        # ONNX Runtime would report its use to Microsoft; nothing of ours leaves the machine.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 

@@ -78,15 +78,15 @@ def histogram(path: Path, genuine: np.ndarray, impostors: np.ndarray, threshold:
     """How genuine and impostor scores are spread, with a threshold."""
     figure, axes = _axes("Scores", "score", "density")
     genuine, impostors = genuine[np.isfinite(genuine)], impostors[np.isfinite(impostors)]
-    edges = np.linspace(
-        min(genuine.min(), impostors.min()), max(genuine.max(), impostors.max()), 80
-    )
+    both = np.concatenate([genuine, impostors])
+    edges = np.linspace(both.min(), both.max(), 80) if len(both) else np.linspace(0, 1, 80)
     for scores, colour, label in (
         (genuine, _GENUINE, "same person"),
         (impostors, _IMPOSTOR, "another person"),
     ):
-        axes.hist(scores, edges, density=True, alpha=0.6, color=colour, label=label)
-    if np.isfinite(threshold):
+        # A density of nothing is not defined.
+        axes.hist(scores, edges, density=len(scores) > 0, alpha=0.6, color=colour, label=label)
+    if edges[0] <= threshold <= edges[-1]:
         axes.axvline(threshold, color="black", lw=1, label="threshold")
     axes.legend()
     return _save(figure, path)

@@ -35,7 +35,9 @@ def read_pairs(path: Path) -> list[Pair]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         head = [int(field) for field in lines[0].split()]
-        folds, each = head if len(head) == 2 else (1, head[0])
+        folds, each = head if len(head) == 2 else (1, *head)
+        if folds < 1 or each < 1:
+            raise ValueError("its first line promises no pair")
         pairs = []
         for i, line in enumerate(filter(str.strip, lines[1:])):
             fields = line.split("\t") if "\t" in line else line.split()

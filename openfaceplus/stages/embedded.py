@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from openfaceplus.errors import UsageError
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.summary import Progress, no_progress
@@ -61,6 +62,8 @@ def embed_folder(
         for row in aligned.rows
         if row["person"] and not {row["photo"], Path(row["photo"]).name} & set(leave_out)
     ]
+    if not rows:
+        raise UsageError(f"{photos}: no photo is left to evaluate")
     nothing = np.full(vectors.shape[1], np.nan, np.float32)
     manifest = represent.read_manifest(embeddings)
     return EmbeddedFolder(

@@ -11,6 +11,7 @@ import numpy as np
 
 from openfaceplus.classify.baseline import OpenFaceSvc
 from openfaceplus.classify.classifier import Classifier
+from openfaceplus.errors import UsageError
 from openfaceplus.evaluate import metrics, plots, protocols
 from openfaceplus.stages.embedded import EmbeddedFolder
 from openfaceplus.stages.evaluate_pairs import group_labels
@@ -105,6 +106,8 @@ def _run(folder: EmbeddedFolder, options: OpenSetOptions, seed: int) -> _Run:
     split = protocols.openset_split(folder.people, options.enrol, options.gallery, seed)
     people = np.array(folder.people)
     enrolled = split.enrolled[folder.usable[split.enrolled]]
+    if not len(split.unknown_unknowns):
+        raise UsageError("nobody has a single photo, so there are no strangers to search for")
     vectors, names = folder.vectors[enrolled], people[enrolled].tolist()
     if options.classifier == "openface-svc":
         model: Any = OpenFaceSvc.train(vectors, names)
@@ -116,7 +119,7 @@ def _run(folder: EmbeddedFolder, options: OpenSetOptions, seed: int) -> _Run:
     _, near_scores, _ = _search(folder, model, split.known_unknowns)
     thresholds = {}
     if isinstance(model, Classifier):
-        thresholds = {far: model.calibrate(far, options.sure).threshold for far in options.fars}
+        thresholds = {far: model.calibrate(far, options.sure).value for far in options.fars}
     right = np.array(
         [name == person for name, person in zip(known, people[split.probes], strict=True)]
     )
@@ -156,7 +159,10 @@ def _ranks(
     np.add.at(means, labels, folder.vectors[enrolled])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     usable = probes[folder.usable[probes]]
-    own = np.searchsorted(names, np.array(folder.people)[usable])
+    people = np.array(folder.people)
+    # Whoever has no usable photo to be enrolled with is nobody's rank.
+    usable = usable[np.isin(people[usable], names)]
+    own = np.searchsorted(names, people[usable])
     cosines = folder.vectors[usable] @ means.T
     rank = (cosines > cosines[np.arange(len(own)), own][:, None]).sum(axis=1)
     return np.array([(rank < k).sum() / len(probes) for k in range(1, min(most, len(names)) + 1)])

@@ -69,6 +69,11 @@ def evaluate_pairs(
     photo's group by its path or person. Plots go to ``output``.
     """
     scored = score_pairs(folder, pairs)
+    if len(np.unique(scored.folds)) < 2:
+        raise UsageError(
+            "the pairs are of one fold; accuracy needs at least two, since each fold's threshold "
+            "comes from the others"
+        )
     accuracies = metrics.fold_accuracies(scored.scores, scored.same, scored.folds)
     genuine, impostors = scored.scores[scored.same], scored.scores[~scored.same]
     used = np.unique(np.concatenate([scored.first, scored.second]))

@@ -1,0 +1,167 @@
+"""Whom to look for: their photos as references, and when a face is one of theirs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from openfaceplus import thresholds
+from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.files import shown
+from openfaceplus.images import PhotoFile, walk
+from openfaceplus.verification import Comparer
+
+ONE_SUBJECT = "subject"
+"""The name of the person whose photos lie in ``knowns/`` itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the distances of a face to the references of one subject decide.
+
+    ``any``: one reference is within the limit. ``votes``: so many are. ``mean``: their mean is.
+    """
+
+    name: str = "any"
+    votes: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """From ``any``, ``mean`` or ``votes:K``. Raises UsageError for anything else."""
+        name, _, number = text.partition(":")
+        if text in ("any", "mean"):
+            return cls(text)
+        if name == "votes" and number.isdecimal() and int(number) >= 1:
+            return cls("votes", int(number))
+        raise UsageError(f"--rule takes any, mean or votes:K with K from 1 up, not {text!r}")
+
+    def comparisons(self, references: int) -> float:
+        """How many comparisons' part of the rate each comparison gets.
+
+        So that a face of somebody else is accepted at most at the rate: of n references any may
+        err (union bound); for K votes K must (Markov's bound). A mean errs no more than one does.
+        """
+        return 1.0 if self.name == "mean" else max(1.0, references / self.votes)
+
+    def accepts(self, distances: np.ndarray, limit: float) -> bool:
+        """Whether a face at (n,) distances from the references is the subject's."""
+        if self.name == "mean":
+            return bool(distances.mean() <= limit)
+        return bool((distances <= limit).sum() >= self.votes)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``subject`` is None for somebody else; distance and reference are the nearest's."""
+
+    subject: str | None
+    distance: float
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class References:
+    """(n, dimensions) float32 ``vectors`` of photos, whose they are, and each subject's limit."""
+
+    vectors: np.ndarray
+    photos: Sequence[str]
+    subjects: Sequence[str]
+    limits: dict[str, float]
+    rule: Rule
+
+    def judge(self, vector: np.ndarray) -> Judgement:
+        """Whose face a (dimensions,) vector is: of the subjects that accept it, the nearest."""
+        distances = np.linalg.norm(self.vectors - vector, axis=1)
+        names = np.array(self.subjects)
+        accepted = [
+            name
+            for name, limit in self.limits.items()
+            if self.rule.accepts(distances[names == name], limit)
+        ]
+        eligible = np.isin(names, accepted) if accepted else np.ones(len(names), bool)
+        best = int(np.where(eligible, distances, np.inf).argmin())
+        subject = self.subjects[best] if accepted else None
+        return Judgement(subject, float(distances[best]), self.photos[best])
+
+
+def load_references(
+    folder: Path, comparer: Comparer, rule: Rule, table: Path | None = None
+) -> tuple[References, list[str]]:
+    """The references in a folder of photos, or of a folder per subject, and what to say of them.
+
+    Raises UsageError if no photo can be used, or if a subject has fewer than the rule's votes.
+    """
+    remarks: list[str] = []
+    vectors: list[np.ndarray] = []
+    used: list[PhotoFile] = []
+    for file in walk(folder):
+        try:
+            vectors.append(comparer.embed(file.path, single=True)[0])
+            used.append(file)
+        except PhotoError as error:
+            remarks.append(f"reference left out: {error}")
+    if not used:
+        why = "; ".join(remarks) or "it is empty"
+        raise UsageError(
+            f"{shown(folder)}: no usable photo of the person to look for ({why}); put photos there "
+            "that show that face alone"
+        )
+    subjects = [file.person or ONE_SUBJECT for file in used]
+    counts = Counter(subjects)
+    limits = {name: _limit(comparer, rule, name, counts[name], table, remarks) for name in counts}
+    stacked = np.stack(vectors)
+    photos = [file.relative for file in used]
+    single = comparer.limit()
+    for name in counts:
+        theirs = [i for i, subject in enumerate(subjects) if subject == name]
+        remarks += _disagreements(name, stacked[theirs], [photos[i] for i in theirs], single)
+    return References(stacked, photos, subjects, limits, rule), remarks
+
+
+def _limit(
+    comparer: Comparer, rule: Rule, name: str, count: int, table: Path | None, remarks: list[str]
+) -> float:
+    if rule.votes > count:
+        raise UsageError(
+            f"--rule votes:{rule.votes} needs as many references of {shown(name)}; {count} can be "
+            "used: add photos or ask for fewer votes"
+        )
+    if comparer.far is None:
+        return comparer.limit()
+    comparer.limit()  # says what is wrong with the rate as it was given
+    lowest = thresholds.load(str(comparer.pipeline.space), table).fars[-1]
+    most = comparer.far / lowest * (1 - 1e-9)
+    wanted = rule.comparisons(count)
+    if wanted > most:
+        remarks.append(
+            f"the rate of {comparer.far:g} is only sure to hold up to {comparer.far * wanted / most:.2g} for "
+            f"{shown(name)}: with {count} references each would need a threshold for a rate below "
+            f"{lowest:g}, the least that was measured"
+        )
+    return comparer.limit(min(wanted, most))
+
+
+def _disagreements(
+    name: str, vectors: np.ndarray, photos: Sequence[str], limit: float
+) -> list[str]:
+    """References that none of the subject's others is like."""
+    if len(photos) < 2:
+        return []
+    apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    nearest = apart.min(axis=1)
+    odd = np.flatnonzero(nearest > limit)
+    if len(odd) == len(photos):
+        return [
+            f"the references of {shown(name)} disagree with one another (nearest pair "
+            f"{nearest.min():.3f} apart, limit {limit:.3f}): do they show one person?"
+        ]
+    return [
+        f"reference {shown(photos[i])} disagrees with the others of {shown(name)} (nearest "
+        f"{nearest[i]:.3f}, limit {limit:.3f}): is it the same person? It is used all the same"
+        for i in odd
+    ]

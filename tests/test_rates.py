@@ -1,0 +1,115 @@
+"""The rate of strangers on the command line: asked at training, asked anew at inference."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import CLASSIFIER, call, refused, save
+
+import openfaceplus
+from openfaceplus.errors import UsageError
+from openfaceplus.model import Policy
+
+
+@pytest.fixture
+def embeddings(model, tmp_path) -> Path:
+    return Path(shutil.copytree(model / "generated-embeddings", tmp_path / "e"))
+
+
+@pytest.fixture(scope="module")
+def strangers(shared, tmp_path_factory) -> Path:
+    """Twenty people of LFW, one photo each, one of them twice; and a photo without a face."""
+    root = tmp_path_factory.mktemp("strangers")
+    alone = [
+        folder
+        for folder in sorted((shared / "data/lfw-dev/lfw").iterdir())
+        if len(list(folder.iterdir())) == 1
+    ]
+    for folder in alone[:19]:
+        shutil.copy(next(folder.iterdir()), root)
+    shutil.copytree(alone[19], root / "twice")
+    shutil.copy(next(alone[19].iterdir()), root / "twice/again.jpg")
+    save(root / "blank.png", np.zeros((90, 90, 3), np.uint8))
+    return root
+
+
+def test_training_says_what_the_rate_rests_on(embeddings):
+    said = call(CLASSIFIER, "train", embeddings).stdout
+    assert "Strangers: at most 1% of faces accepted, on average." in said
+    assert "5 people left out in turn support a rate of 17% at best" in said
+    assert "99 strangers" in said and "299" in said
+    said = call(CLASSIFIER, "train", embeddings, "--far", 0.2).stdout
+    assert "leaving out each of 5 people in turn" in said and "interval" in said
+    said = call(CLASSIFIER, "train", embeddings, "--far", 0.5, "--sure", 0.95).stdout
+    assert "with 95% confidence" in said
+    made = json.loads(call(CLASSIFIER, "train", embeddings, "--far", 0.2, "--json").stdout)
+    assert made["people"] == 5 and made["threshold"]["calibration"]["n"] == 5
+    assert made["threshold"]["calibration"]["estimate"] is True
+    json.loads(call(CLASSIFIER, "train", embeddings, "--far", 0.0001, "--json").stdout)
+
+
+def test_strict_refuses_what_the_data_do_not_support(embeddings):
+    pkl = embeddings / "classifier.pkl"
+    before = pkl.read_bytes()
+    said = refused(CLASSIFIER, "train", embeddings, "--strict")
+    assert "5 people support a rate of 17% at best" in said and "--strangers" in said
+    assert pkl.read_bytes() == before
+    call(CLASSIFIER, "train", embeddings, "--strict", "--far", 0.2)
+    for flag, value in (("--far", 0), ("--far", 1), ("--far", "nan"), ("--sure", 1)):
+        assert flag in refused(CLASSIFIER, "train", embeddings, flag, value)
+
+
+def test_strangers_are_one_each(embeddings, strangers, portraits):
+    words = (CLASSIFIER, "train", embeddings, "--strangers", strangers, "--far", 0.05)
+    said = call(*words, "--strict", "--jobs", 1).stdout
+    assert "Measured on 20 strangers, one photo each: 0 of 20 were accepted" in said
+    known = openfaceplus.load(embeddings / "classifier.pkl")
+    for photo in strangers.glob("*.jpg"):
+        assert all(decision.name is None for decision in known.identify(photo))
+    (decision,) = known.identify(portraits / "test/obama1.jpg")
+    assert decision.name == "obama"
+    # They stay with the classifier when people come and go.
+    call("people", "list", embeddings)
+    assert known.classifier.without("biden").calibrate(0.05).uses == "strangers"
+    said = refused(CLASSIFIER, "train", embeddings, "--strangers", strangers / "gone")
+    assert "not a folder of strangers" in said
+
+
+def test_another_rate_at_inference(embeddings, portraits):
+    call(CLASSIFIER, "train", embeddings, "--far", 0.3)
+    photo, pkl = portraits / "test/obama1.jpg", embeddings / "classifier.pkl"
+
+    def face(*words):
+        return json.loads(call("infer", "-m", pkl, photo, "--json", *words).stdout)["faces"][0]
+
+    usual = face()
+    assert usual["name"] == "obama" and usual["score"] >= usual["threshold"]
+    assert face("--far", 0.2)["threshold"] >= face("--far", 0.4)["threshold"]
+    assert face("--threshold", 5)["name"] is None and face("--threshold", -5)["name"] == "obama"
+    sure = [face("--prior", prior)["confidence"] for prior in (0.01, 0.5, 0.99)]
+    assert sorted(sure, reverse=True) == sure
+    done = call("infer", "-m", pkl, photo, "--far", "0.0000001")
+    assert "support a rate of 17% at best" in done.stderr and "unknown" in done.stdout
+    for words in (("--far", 0), ("--sure", 2), ("--prior", -1), ("--far", "nan")):
+        assert words[0] in refused("infer", "-m", pkl, photo, *words)
+
+
+def test_a_rate_per_photo_is_shared_by_its_faces(embeddings, portraits):
+    call(CLASSIFIER, "train", embeddings, "--far", 0.4)
+    known = openfaceplus.load(embeddings / "classifier.pkl")
+    one = known.threshold(Policy(per="photo"), 1)
+    two = known.threshold(Policy(per="photo"), 2)
+    assert one == known.threshold(Policy())
+    assert two.calibration.asked == pytest.approx(1 - 0.6**0.5)
+    assert two.value >= one.value
+    photo = portraits / "test/kit_with_rose.jpg"
+    per_face = {d.threshold for d in known.identify(photo)}
+    per_photo = {d.threshold for d in known.identify(photo, per="photo")}
+    assert per_face == {one.value} and per_photo == {two.value}
+    with pytest.raises(UsageError, match="per face or per photo"):
+        known.identify(photo, per="day")
+    call("infer", "-m", embeddings / "classifier.pkl", photo, "--multi", "--far-per", "photo")
