@@ -5,12 +5,13 @@ Importing this room loads no array library; joblib, skops and scikit-learn come 
 
 from openfaceplus.weights import safe
 from openfaceplus.weights.catalog import CATALOG, Model, find
-from openfaceplus.weights.fetch import folders, locate, require
+from openfaceplus.weights.fetch import Progress, folders, locate, require
 from openfaceplus.weights.pins import cache_folder, pin, sha256_of
 
 __all__ = [
     "CATALOG",
     "Model",
+    "Progress",
     "cache_folder",
     "find",
     "folders",
