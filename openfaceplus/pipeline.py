@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from openfaceplus import weights
 from openfaceplus.errors import UsageError
 from openfaceplus.faces import Box, Chip, ChipSpec, Face, Space
-from openfaceplus.images import Photo
+from openfaceplus.images import MAX_PIXELS, Photo, read_photo
 from openfaceplus.recipe import Recipe
 from openfaceplus.registry import resolve
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 # Borders round the face, in dlib's measure, whose mean makes an embedding; each view but a single
 # one is also mirrored. Chosen on lfw-dev: docs/accuracy.md.
 VIEWS: dict[int, tuple[float | None, ...]] = {1: (None,), 2: (None,), 6: (0.20, None, 0.32)}
+
+# For the largest face these search a copy of at most 1,024 pixels, which so many pixels hold; a
+# face with so sure a score and three times the pixels that its chip has needs no others.
+_REDUCING = {"hog", "yunet"}
+_REDUCED_PIXELS = 1_500_000
+_SURE, _SIDE = 0.6, 300
 
 # A photo's subject is seldom at its edge: a face in the corner counts a fifth of one in the middle.
 # On lfw-dev pairs this choice gives 98.6% where size and score alone give 98.2 (one view).
@@ -41,6 +47,11 @@ class Pipeline:
     ) -> None:
         if recipe.views not in VIEWS:
             raise UsageError(f"--views takes {', '.join(map(str, VIEWS))}, not {recipe.views}")
+        if any(VIEWS[recipe.views]) and recipe.chip.padding is None:
+            raise UsageError(
+                f"--views {recipe.views} cuts chips with several borders, and those of "
+                f"{recipe.embedder} ({recipe.chip}) have none; use --views 2"
+            )
         self.recipe = recipe
         self._device = device
         self._threads = threads
@@ -71,7 +82,10 @@ class Pipeline:
         if self.recipe.network is None:
             # Here licence and progress bar are known; the embedder finds the same file again.
             self._weights(kind.model())
-        return kind(self.recipe.network, device=self._device, threads=self._threads)
+        options: dict[str, Any] = {"device": self._device, "threads": self._threads}
+        if self.recipe.spec is not None:
+            options["spec"] = self.recipe.spec
+        return kind(self.recipe.network, **options)
 
     @cached_property
     def space(self) -> Space:
@@ -99,7 +113,8 @@ class Pipeline:
             raise UsageError(f"--size {self.recipe.chip.size}: a chip has 16 to 2048 pixels a side")
         _ = self.detector
         blank = np.zeros((64, 64, 3), np.uint8)
-        chip.cut(blank, self.landmarks.find(blank, Box(0, 0, 64, 64)), self.recipe.chip)
+        box = Box(0, 0, 64, 64)
+        chip.cut(blank, self.landmarks.find(blank, box), self.recipe.chip, box)
 
     def faces(self, photo: Photo, largest: bool = False) -> list[Face]:
         """Faces with landmarks, most prominent first, in pixels of the photo at full size.
@@ -123,13 +138,33 @@ class Pipeline:
             for face in found[: 1 if largest else None]
         ]
 
+    def read(
+        self, path: Path, *, largest: bool = False, max_pixels: int = MAX_PIXELS
+    ) -> tuple[Photo, list[Face]]:
+        """Read a photo and find its faces, as ``faces`` does.
+
+        With ``largest`` a large photo is first decoded at a reduced size, which for JPEG takes a
+        fraction of the time, and at full size only if no large face was surely found. Photos of up
+        to 1.5 megapixels give what ``faces`` gives, larger ones the same face from fewer pixels
+        (docs/performance.md). Raises PhotoError if the photo cannot be read.
+        """
+        if largest and self.recipe.detector in _REDUCING:
+            photo = read_photo(path, max_pixels=max_pixels, working_pixels=_REDUCED_PIXELS)
+            found = self.faces(photo, True)
+            side = _SIDE * photo.scale
+            if photo.scale == 1 or any(f.score >= _SURE and f.box.side >= side for f in found):
+                return photo, found
+        photo = read_photo(path, max_pixels=max_pixels)
+        return photo, self.faces(photo, largest)
+
     def cut(self, photo: Photo, face: Face, spec: ChipSpec | None = None) -> Chip:
         """The aligned chip of a face; by the recipe's spec unless another is given."""
         from openfaceplus.alignment import chip
 
         spec = spec or self.recipe.chip
         made = self.recipe.through or spec
-        pixels = chip.cut(photo.pixels, face.landmarks / photo.scale, made)
+        box = face.box.scaled(1 / photo.scale)
+        pixels = chip.cut(photo.pixels, face.landmarks / photo.scale, made, box)
         if made != spec:
             pixels = chip.rewarp(pixels, made, spec)
         return Chip(pixels, spec, photo.path and str(photo.path), face)

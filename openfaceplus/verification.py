@@ -81,10 +81,8 @@ class Comparer:
         **options: Any,
     ) -> None:
         fields = [key for key in options if key in Recipe.__dataclass_fields__]
-        chosen = replace(
-            chosen or recipe(options.pop("profile", "dlib")),
-            **{key: options.pop(key) for key in fields if key in options},
-        )
+        changes = {key: options.pop(key) for key in fields}
+        chosen = replace(chosen, **changes) if chosen else recipe(**changes)
         if distance is not None:
             if not 0 < distance < math.inf:
                 raise UsageError("--distance takes a number above 0")

@@ -21,8 +21,8 @@ SCRIPTS = sorted(
 )
 STREETS = {
     "foundation": {
-        "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry", "manifest",
-        "version", "weights", "recipe", "thresholds",
+        "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
+        "manifest", "version", "weights", "recipe", "thresholds",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "gallery", "track", "evaluate",

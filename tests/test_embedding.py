@@ -155,8 +155,8 @@ def test_embedders_say_what_they_want_and_give(dlib_embedders, nn4):
 
 
 def test_unknown_names_and_options():
-    with pytest.raises(UsageError, match=r"'facenet'.*dlib, openface"):
-        embedding.create("facenet")
+    with pytest.raises(UsageError, match=r"'nothing'.*dlib, openface"):
+        embedding.create("nothing")
     with pytest.raises(UsageError, match=r"'caffe'.*auto, onnx, torch"):
         embedding.create("dlib", engine="caffe")
     with pytest.raises(UsageError, match="device 'abacus'"):

@@ -226,3 +226,60 @@ def write_csvs(folder: Path, layers: list[Layer], state: dict[str, np.ndarray]) 
             text = "\n".join(map(repr, values.tolist()))
             (folder / f"{layer.csv}_{suffixes[name]}.csv").write_text(text + "\n")
     return folder
+
+
+def facenet_state(dim: int = 512) -> dict[str, np.ndarray]:
+    """A state dict of Inception-ResNet-v1 with synthetic weights."""
+    from openfaceplus.embedding.nets.inception_resnet_v1 import InceptionResnetV1
+
+    shapes = {key: tuple(v.shape) for key, v in InceptionResnetV1(dim).state_dict().items()}
+    return {key: synthetic(key, shape) for key, shape in shapes.items()}
+
+
+def write_facenet_h5(
+    path: Path, state: dict[str, np.ndarray], whole: bool = True
+) -> tuple[Path, dict[str, np.ndarray]]:
+    """The network as ``facenet_keras.h5`` keeps it: kernels as height, width, in, out, batch norms
+    without gamma; ``whole`` models have their weights under ``model_weights``.
+
+    Returns the path and the state dict that was written, its gammas one.
+    """
+    import h5py
+
+    from openfaceplus.embedding.nets.inception_resnet_v1 import keras_names
+
+    written = {}
+
+    with h5py.File(path, "w") as file:
+        root = file.create_group("model_weights") if whole else file
+        if whole:
+            file.attrs["model_config"] = b'{"class_name": "Model"}'
+            kept = file.create_group("optimizer_weights").create_group("Bottleneck")
+            kept["kernel:0"] = np.zeros(3, np.float32)
+
+        def put(layer: str, **parameters: np.ndarray) -> None:
+            group = root.create_group(layer)
+            names = [f"{layer}/{name}:0".encode() for name in parameters]
+            group.attrs["weight_names"] = np.array(names)
+            for name, values in parameters.items():
+                group.create_dataset(f"{layer}/{name}:0", data=values)
+
+        def norm(layer: str, key: str) -> None:
+            beta, mean, variance = (
+                state[f"{key}.{name}"] for name in ("bias", "running_mean", "running_var")
+            )
+            put(layer, beta=beta, moving_mean=mean, moving_variance=variance)
+            written[f"{key}.weight"] = np.ones_like(beta)
+
+        for key, layer in keras_names().items():
+            last = key.endswith(".conv2d")
+            kernel = state[f"{key}.weight" if last else f"{key}.conv.weight"].transpose(2, 3, 1, 0)
+            if last:
+                put(layer, kernel=kernel, bias=state[f"{key}.bias"])
+            else:
+                put(layer, kernel=kernel)
+                norm(f"{layer}_BatchNorm", f"{key}.bn")
+        put("Bottleneck", kernel=state["last_linear.weight"].T)
+        norm("Bottleneck_BatchNorm", "last_bn")
+        root.create_group("AvgPool")
+    return path, state | written

@@ -2,17 +2,24 @@
 
 Places of the three affine landmarks are those of OpenFace's mean face (``align_dlib.py`` of
 cmusatyalab/openface, Apache-2.0), where x and y each run from the least to the greatest of the 68
-mean points. dlib's places are those of ``get_face_chip_details`` for five points.
+mean points. dlib's places are those of ``get_face_chip_details`` for five points. ArcFace's are
+those of InsightFace's ``face_align.py`` (MIT), whose nose is its tip and whose mouth has corners.
+dlib's five landmarks have neither: for them the eyes' centres and the nose's base go to where they
+lie on average once the five points are in place (600 photos of lfw-dev; standard deviation 1.7,
+1.6 and 2.3 of 112 pixels). Such a chip is 2.5 pixels off the one by all five points, on average.
 """
 
 from __future__ import annotations
+
+import math
 
 import cv2
 import dlib
 import numpy as np
 
+from openfaceplus.alignment import TEMPLATES
 from openfaceplus.errors import UsageError
-from openfaceplus.faces import ChipSpec
+from openfaceplus.faces import Box, ChipSpec
 
 _MEAN_LEAST = np.array([0.0792396913815, 0.182360984545])
 _MEAN_GREATEST = np.array([0.971193274221, 1.06080371126])
@@ -56,26 +63,94 @@ _DLIB_PLACES = {
     "right eye, outer": (0.8595674595992, 0.2134981538014),
     "nose": (0.4901123135679, 0.6277975316475),
 }
+_ARCFACE_SIZE = 112
+_ARCFACE = {
+    # Eyes, tip of the nose, corners of the mouth; then eyes and base of the nose.
+    68: ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
+         (70.7299, 92.2041)),
+    5: ((38.42, 53.10), (73.26, 52.92), (56.12, 79.46)),
+}  # fmt: skip
+_ARCFACE_POINTS: dict[int, tuple[tuple[int, ...], ...]] = {
+    68: (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,)),
+    5: ((2, 3), (0, 1), (4,)),
+}
+_MOST_SAMPLES = 16  # a side of a chip's pixel, of a face that is that much larger than the chip
 
 
-def cut(image: np.ndarray, landmarks: np.ndarray, spec: ChipSpec) -> np.ndarray:
+def cut(
+    image: np.ndarray, landmarks: np.ndarray, spec: ChipSpec, box: Box | None = None
+) -> np.ndarray:
     """The chip of one face: (size, size, 3) RGB uint8, black beyond the photo's edge.
 
-    ``image`` is RGB uint8, ``landmarks`` (5 or 68, 2) in its pixels. Raises UsageError if the
-    template needs landmarks that are not there, or is unknown.
+    ``image`` is RGB uint8, ``landmarks`` (5 or 68, 2) and ``box`` in its pixels; only the template
+    ``box`` needs a box. Raises UsageError if the template needs landmarks that are not there, or
+    is unknown.
     """
+    if spec.template == "box":
+        if box is None:
+            raise UsageError("chips of the template box are cut by a detector's box; none is known")
+        return _cut_box(image, box, spec)
     if len(landmarks) not in _INDEX:
         raise UsageError(f"chips are cut by 5 or 68 landmarks, not by {len(landmarks)}")
     if spec.template == "dlib":
         points = [dlib.point(*point) for point in np.rint(landmarks).astype(int).tolist()]
         shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), points)
+        image = np.ascontiguousarray(image)  # dlib refuses a part of a picture
         return dlib.get_face_chip(image, shape, size=spec.size, padding=spec.padding)
+    if spec.template == "arcface":
+        groups = _ARCFACE_POINTS[len(landmarks)]
+        source = np.array([landmarks[list(group)].mean(axis=0) for group in groups], np.float64)
+        places = np.array(_ARCFACE[len(landmarks)]) * (spec.size / _ARCFACE_SIZE)
+        return _warp(image, similarity(source, places), spec.size)
     target = (_PLACES[name] * spec.size for name in _affine_names(spec.template))
     matrix = cv2.getAffineTransform(
         landmarks[landmark_indices(spec.template, len(landmarks))].astype(np.float32),
         np.array(list(target), np.float32),
     )
     return cv2.warpAffine(image, matrix, (spec.size, spec.size))
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The (2, 3) turn, scale and shift that brings points nearest to others, by least squares.
+
+    Both are (n, 2). It is the transform of Umeyama (1991) without reflection.
+    """
+    start, end = source @ (1, 1j), target @ (1, 1j)
+    offset = start - start.mean()
+    spread = max((abs(offset) ** 2).sum(), 1e-12)  # all points in one place: no face
+    turn = (offset.conj() * (end - end.mean())).sum() / spread
+    shift = end.mean() - turn * start.mean()
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def _cut_box(image: np.ndarray, box: Box, spec: ChipSpec) -> np.ndarray:
+    """The box with a border of ``padding`` of its sides, stretched to a square, as FaceNet's
+    tutorials cut it."""
+    padding = spec.padding or 0.0
+    width = max(box.width * (1 + 2 * padding), 1.0)
+    height = max(box.height * (1 + 2 * padding), 1.0)
+    left, top = box.left - padding * box.width, box.top - padding * box.height
+    across, down = spec.size / width, spec.size / height
+    # Pixels' centres lie half a pixel from their edges.
+    matrix = np.array(
+        [
+            [across, 0, across * (0.5 - left) - 0.5],
+            [0, down, down * (0.5 - top) - 0.5],
+        ]
+    )
+    return _warp(image, matrix, spec.size)
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """``image`` under (2, 3) ``matrix``, without aliasing where a face is larger than its chip."""
+    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    samples = min(_MOST_SAMPLES, math.ceil(0.5 / max(scale, 1e-6)))
+    if samples <= 1:
+        return cv2.warpAffine(image, matrix, (size, size))
+    finer = matrix * samples
+    finer[:, 2] += (samples - 1) / 2
+    large = cv2.warpAffine(image, finer, (size * samples, size * samples))
+    return cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def landmark_indices(template: str, points: int) -> list[int]:
@@ -92,9 +167,7 @@ def landmark_indices(template: str, points: int) -> list[int]:
 
 def _affine_names(template: str) -> tuple[str, str, str]:
     if template not in _AFFINE:
-        raise UsageError(
-            f"there is no chip template {template!r}; known: dlib, {', '.join(_AFFINE)}"
-        )
+        raise UsageError(f"there is no chip template {template!r}; known: {', '.join(TEMPLATES)}")
     return _AFFINE[template]
 
 

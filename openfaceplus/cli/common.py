@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,18 +52,67 @@ def add_recipe(to: argparse.ArgumentParser) -> None:
     group = to.add_argument_group("recipe")
     group.add_argument("--profile", choices=PROFILES, help="what belongs together (default: dlib)")
     group.add_argument(
-        "--detector", choices=(*DETECTORS, "auto"),
-        help="what finds faces (default: hog); auto: yunet where its weights are, else hog",
+        "--detector", metavar="NAME[:PATH]", type=named((*DETECTORS, "auto"), "detector"),
+        help=f"what finds faces: {', '.join(DETECTORS)} (default: hog); auto: yunet where its "
+        "weights are, else hog; ssd:PATH reads a TensorFlow object-detection network",
+    )  # fmt: skip
+    group.add_argument(
+        "--detector-threshold", type=float, metavar="T",
+        help="score from which ssd's boxes are faces (default: 0.7)",
     )  # fmt: skip
     group.add_argument(
         "--landmarks", type=int, choices=(5, 68), dest="points",
         help="landmarks to align by (default: 5; 68 is not for commercial use)",
     )  # fmt: skip
-    group.add_argument("--embedder", choices=EMBEDDERS, help="the network (default: dlib)")
+    group.add_argument(
+        "--embedder", metavar="NAME[:PATH]", type=named(EMBEDDERS, "embedder"),
+        help=f"the network: {', '.join(EMBEDDERS)} (default: dlib); PATH is its file, as in "
+        "arcface:w600k_r50.onnx",
+    )  # fmt: skip
+    group.add_argument(
+        "--embedder-spec", metavar="FILE",
+        help="JSON that says what an ONNX embedder takes: size, layout, colour, mean, std, ...",
+    )  # fmt: skip
     group.add_argument(
         "--views", type=int,
         help="1: the chip; 2: and its mirror image (default); 6: three crops, mirrored; slower",
     )  # fmt: skip
+
+
+def named(table: Iterable[str], what: str) -> Callable[[str], str]:
+    """A parser of ``name`` or ``name:PATH`` for argparse."""
+
+    def check(text: str) -> str:
+        name = text.partition(":")[0].partition("@")[0]
+        if name not in table:
+            known = ", ".join(table)
+            raise argparse.ArgumentTypeError(
+                f"invalid choice: there is no {what} named {name!r}; known are: {known}"
+            )
+        return text
+
+    return check
+
+
+def _join_recipe(args: Any) -> None:
+    """Let ``args.detector`` and ``args.embedder`` hold what belongs to them.
+
+    Raises UsageError for a threshold or a spec without its network.
+    """
+    from openfaceplus.errors import UsageError
+    from openfaceplus.recipe import EmbedderChoice
+
+    threshold = getattr(args, "detector_threshold", None)
+    spec = getattr(args, "embedder_spec", None)
+    if threshold is not None:
+        name, _, path = (args.detector or "").partition(":")
+        if name != "ssd":
+            raise UsageError("--detector-threshold goes with --detector ssd:PATH")
+        args.detector = f"{name}@{threshold}:{path}"
+    if spec is not None:
+        if args.embedder is None:
+            raise UsageError("--embedder-spec goes with --embedder NAME:PATH")
+        args.embedder = EmbedderChoice(args.embedder, os.path.abspath(spec))
 
 
 def add_photos(to: argparse.ArgumentParser) -> None:
@@ -95,6 +144,7 @@ def run(
         level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s", force=True
     )
     try:
+        _join_recipe(args)
         return command(args)
     except OpenFacePlusError as error:
         if args.debug:

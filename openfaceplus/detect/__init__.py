@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from openfaceplus.errors import UsageError
+from openfaceplus.recipe import split_detector
 from openfaceplus.registry import resolve
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ DETECTORS = {
     "hog-full": "openfaceplus.detect.hog:FullHogDetector",
     "yunet": "openfaceplus.detect.yunet:YunetDetector",
     "mmod": "openfaceplus.detect.mmod:MmodDetector",
+    "ssd": "openfaceplus.detect.ssd:SsdDetector",
 }
 
 Require = Callable[[str], Path]
@@ -37,7 +40,19 @@ class Detector(Protocol):
         ...
 
 
+BROUGHT = frozenset({"ssd"})
+"""Detectors whose network is a file that the user names."""
+
+
 def create(name: str, *, require: Require) -> Detector:
-    """The detector called ``name``. Raises UsageError for an unknown name, ModelError if its
-    weights cannot be had."""
-    return resolve(DETECTORS, name, "detector")(require)
+    """The detector called ``name``, or ``name:PATH`` for one whose network is a file.
+
+    Raises UsageError for an unknown name, ModelError if its weights cannot be had.
+    """
+    short, threshold, path = split_detector(name)
+    kind = resolve(DETECTORS, short, "detector")
+    if short in BROUGHT:
+        return kind(path, threshold)
+    if path is not None or threshold is not None:
+        raise UsageError(f"the detector {short} takes neither a file nor a threshold; name it so")
+    return kind(require)

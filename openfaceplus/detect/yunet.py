@@ -23,10 +23,14 @@ class YunetDetector:
 
     def __init__(self, require: Require) -> None:
         path = require("yunet")
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), _THRESHOLD, 0.3, 5000)
         except cv2.error as error:
             raise ModelCorrupt(f"{path}: OpenCV cannot read this network ({error.err})") from error
+        finally:
+            # OpenCV 5 warns at every start that it ignores a setting which nobody made.
+            cv2.utils.logging.setLogLevel(level)
 
     def detect(self, image: np.ndarray, largest: bool = False) -> list[Face]:
         """Faces in an RGB uint8 image of height x width x 3, most prominent first."""

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 EMBEDDERS = {
     "dlib": "openfaceplus.embedding.dlib_resnet:DlibResnet",
     "openface": "openfaceplus.embedding.openface:OpenFaceNn4Small2",
+    "facenet": "openfaceplus.embedding.facenet:FaceNet",
+    "sface": "openfaceplus.embedding.onnx:SFace",
+    "arcface": "openfaceplus.embedding.onnx:ArcFace",
+    "adaface": "openfaceplus.embedding.onnx:AdaFace",
+    "onnx": "openfaceplus.embedding.onnx:OnnxEmbedder",
 }
 
 
@@ -23,7 +28,8 @@ def create(name: str, **options: object) -> Embedder:
     """The embedder called ``name``, its weights loaded.
 
     Options every embedder takes: ``weights`` (a file in place of the catalogued one), ``device``
-    ("cpu", "cuda", "cuda:1"), ``threads`` (None: all cores; 1 in worker processes). Raises
-    UsageError for an unknown name, ModelError where the weights cannot be used.
+    ("cpu", "cuda", "cuda:1"), ``threads`` (None: all cores; 1 in worker processes); those of other
+    projects' networks also ``spec`` (``weights.embedder_spec.EmbedderSpec``). for
+    an unknown name, ModelError where the weights cannot be used.
     """
     return resolve(EMBEDDERS, name, "embedder")(**options)

@@ -235,8 +235,8 @@ def read_alignment(folder: Path) -> tuple[Manifest | None, list[Row]]:
 def _settings(recipe: Recipe, options: AlignOptions) -> dict[str, object]:
     settings = recipe.to_dict()
     # What happens after alignment does not change the chips.
-    for later in ("profile", "embedder", "views", "network"):
-        del settings[later]
+    for later in ("profile", "embedder", "views", "network", "spec"):
+        settings.pop(later, None)
     return settings | {
         "skip_multi": options.skip_multi,
         "keep_flawed": options.keep_flawed,

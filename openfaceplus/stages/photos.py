@@ -11,7 +11,7 @@ import numpy as np
 
 from openfaceplus.errors import PhotoError
 from openfaceplus.faces import Face
-from openfaceplus.images import MAX_PIXELS, read_photo
+from openfaceplus.images import MAX_PIXELS
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.quality import flaw
 from openfaceplus.recipe import Recipe
@@ -52,8 +52,9 @@ class _Worker:
         views = []
         for path in paths:
             try:
-                photo = read_photo(path, max_pixels=self._max_pixels)
-                faces = self._pipeline.faces(photo, self._largest)
+                photo, faces = self._pipeline.read(
+                    path, largest=self._largest, max_pixels=self._max_pixels
+                )
                 views += [self._pipeline.views(photo, face) for face in faces]
                 found.append((path, faces, None, "ok"))
             except PhotoError as error:

@@ -138,9 +138,8 @@ def _limit(
     wanted = rule.comparisons(count)
     if wanted > most:
         remarks.append(
-            f"the rate of {comparer.far:g} is only sure to hold up to {comparer.far * wanted / most:.2g} for "
-            f"{shown(name)}: with {count} references each would need a threshold for a rate below "
-            f"{lowest:g}, the least that was measured"
+            f"{shown(name)}: with {count} references a rate of {lowest * wanted:.2g} is sure, not "
+            f"{comparer.far:g}: nothing below {lowest:g} a reference was measured"
         )
     return comparer.limit(min(wanted, most))
 

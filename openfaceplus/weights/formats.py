@@ -5,6 +5,7 @@
 ``read_state_dict``    torch's state dicts (``.pt``, ``.pth``)
 ``read_torch7``        Lua Torch's networks (``.t7``)
 ``read_csv_folder``    one CSV a parameter, as the Keras conversions of OpenFace have them
+``read_keras_h5``      Keras' models and weights (``.h5``)
 =====================  =====================================================================
 
 Each raises ModelMissing for a file that cannot be read, ModelCorrupt for one that is damaged or
@@ -25,8 +26,10 @@ from openfaceplus.weights.dlib_dat import read_dlib_dat
 __all__ = [
     "Layer",
     "fit",
+    "fit_shapes",
     "read_csv_folder",
     "read_dlib_dat",
+    "read_keras_h5",
     "read_state_dict",
     "read_torch7",
 ]
@@ -58,20 +61,30 @@ def fit(
     found: Mapping[str, np.ndarray], layers: Iterable[Layer], path: Path | str
 ) -> dict[str, np.ndarray]:
     """What ``layers`` expect out of ``found``, in their order; ModelCorrupt where it is not so."""
+    shapes = {
+        f"{layer.key}.{name}": shape
+        for layer in layers
+        for name, shape in layer.parameters().items()
+    }
+    return fit_shapes(found, shapes, path)
+
+
+def fit_shapes(
+    found: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], path: Path | str
+) -> dict[str, np.ndarray]:
+    """The same for a network given by the shape of every parameter."""
     fitted = {}
-    for layer in layers:
-        for name, shape in layer.parameters().items():
-            key = f"{layer.key}.{name}"
-            values = found.get(key)
-            if values is None:
-                raise ModelCorrupt(f"{path}: {key} is missing: another network; {_REMEDY}")
-            if values.shape != shape:
-                raise ModelCorrupt(
-                    f"{path}: {key} is {values.shape}, expected {shape}: another network; {_REMEDY}"
-                )
-            if not np.isfinite(values).all():
-                raise ModelCorrupt(f"{path}: {key} holds numbers that are none; {_REMEDY}")
-            fitted[key] = values
+    for key, shape in shapes.items():
+        values = found.get(key)
+        if values is None:
+            raise ModelCorrupt(f"{path}: {key} is missing: another network; {_REMEDY}")
+        if values.shape != shape:
+            raise ModelCorrupt(
+                f"{path}: {key} is {values.shape}, expected {shape}: another network; {_REMEDY}"
+            )
+        if not np.isfinite(values).all():
+            raise ModelCorrupt(f"{path}: {key} holds numbers that are none; {_REMEDY}")
+        fitted[key] = values
     if extra := [key for key in found if key not in fitted and not key.endswith(_COUNTER)]:
         raise ModelCorrupt(f"{path}: has {extra[0]} too many: another network; {_REMEDY}")
     return fitted
@@ -84,6 +97,13 @@ _COUNTER = ".num_batches_tracked"  # newer torch adds it to every batch norm; no
 def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
     """All tensors of a torch state dict, by key."""
     from openfaceplus.weights.torch_pt import read
+
+    return read(Path(path))
+
+
+def read_keras_h5(path: Path | str) -> dict[tuple[str, str], np.ndarray]:
+    """All parameters of a Keras file, by layer and parameter: ("Bottleneck", "kernel")."""
+    from openfaceplus.weights.keras_h5 import read
 
     return read(Path(path))
 

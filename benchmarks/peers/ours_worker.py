@@ -1,0 +1,92 @@
+"""This project, asked for the same as its peers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from serving import Descendants, medians, memory, serve, timed
+
+from openfaceplus.alignment import chip
+from openfaceplus.embedding.dlib_resnet import DlibResnet
+from openfaceplus.images import read_photo
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.recipe import recipe
+from openfaceplus.stages.photos import embed_photos
+
+
+@lru_cache
+def _pipeline(detector: str, views: int) -> Pipeline:
+    return Pipeline(recipe(detector=detector, views=views))
+
+
+def encode(paths: list[str], detector: str, views: int) -> dict:
+    """Read each photo, find its largest face and embed it."""
+    pipeline, faces = _pipeline(detector, views), 0
+    for path in paths:
+        photo = read_photo(path)
+        found = pipeline.faces(photo, largest=True)
+        faces += len(pipeline.embed([pipeline.views(photo, face) for face in found]))
+    return {"faces": faces}
+
+
+def folder(paths: list[str], detector: str, views: int, jobs: int | None = None) -> dict:
+    """The same for many photos at once, by processes on all cores that are started for it."""
+    chosen = recipe(detector=detector, views=views)
+    with Descendants() as below:
+        photos = embed_photos(map(Path, paths), chosen, largest=True, jobs=jobs)
+        faces = sum(len(photo.faces) for photo in photos)
+    return {"faces": faces, "child_mb": below.peak_mb}
+
+
+def steps(paths: list[str], detectors: list[str]) -> dict:
+    """Median milliseconds of each step."""
+    ms, chips = defaultdict(list), []
+    network = _network(1)
+    for path in paths:
+        took, photo = timed(read_photo, path)
+        ms["decode"].append(took)
+        for detector in detectors:
+            pipeline = _pipeline(detector, 1)
+            took, found = timed(pipeline.detector.detect, photo.pixels)
+            ms[f"detect, {detector}"].append(took)
+            took, _ = timed(pipeline.detector.detect, photo.pixels, True)
+            ms[f"detect the largest, {detector}"].append(took)
+        if not found:
+            continue
+        took, marks = timed(pipeline.landmarks.find, photo.pixels, found[0].box)
+        ms["landmarks"].append(took)
+        took, pixels = timed(chip.cut, photo.pixels, marks, pipeline.recipe.chip)
+        ms["chip"].append(took)
+        chips.append(pixels)
+        took, _ = timed(network.embed, pixels[None])
+        ms["embed 1, one thread"].append(took)
+        took, _ = timed(_network(None).embed, pixels[None])
+        ms["embed 1"].append(took)
+    batch = np.stack([chips[i % len(chips)] for i in range(32)])
+    for _ in range(5):
+        for name, threads in (("embed 32, a face, one thread", 1), ("embed 32, a face", None)):
+            took, _ = timed(_network(threads).embed, batch)
+            ms[name].append(took / 32)
+    return {"ms": medians(ms)}
+
+
+@lru_cache
+def _network(threads: int | None) -> DlibResnet:
+    return DlibResnet(threads=threads)
+
+
+def largest(path: str, detector: str) -> dict:
+    """Box of the largest face; decoding is not counted."""
+    photo = read_photo(path)
+    finder = _pipeline(detector, 1).detector
+    ms, found = timed(finder.detect, photo.pixels, True)
+    return {"ms": ms, "box": found and list(found[0].box.scaled(photo.scale).rounded())}
+
+
+if __name__ == "__main__":  # processes of ``folder`` import this module
+    serve(
+        {"encode": encode, "folder": folder, "steps": steps, "largest": largest, "memory": memory}
+    )

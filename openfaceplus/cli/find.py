@@ -1,0 +1,151 @@
+"""``openfaceplus find`` and ``demos/find_person.py``: one person in a pile of photos."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.cli import common
+from openfaceplus.cli.verify import add_comparison, comparison_of
+
+ABOUT = """\
+Find one person, or several, in a pile of photos. Each face of each photo is compared with each
+reference; the photo matches if a face is near enough. The pictures in --results have a green box
+round the person and red boxes round others; open index.html there to see them all, matches first.
+The same command again does only what is new.
+
+The false-accept rate --far is that of a face of somebody else against all references of one
+person: with n of them each comparison gets an nth of the rate (K nths with votes:K, all of it with
+mean). A photo of ten strangers has ten chances; of several people sought each has the rate.
+Photos without a face are no failures."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus find --knowns FOLDER --unknowns FOLDER --results FOLDER``."""
+    return _main("openfaceplus find", argv)
+
+
+def script(argv: list[str] | None = None) -> int:
+    """``demos/find_person.py``."""
+    return _main("demos/find_person.py", argv)
+
+
+def _main(name: str, argv: list[str] | None) -> int:
+    parse = common.parser(
+        name,
+        ABOUT,
+        f"  {name} --knowns knowns/ --unknowns unknowns/ --results results/\n"
+        f"  {name} --knowns ada/ --unknowns party/ --results found/ --far 0.0005\n"
+        f"  {name} --distance 0.6 --rule votes:2",
+    )
+    parse.add_argument(
+        "--knowns", type=Path, default=Path("knowns"), metavar="FOLDER",
+        help="photos of the person, or a folder of photos per person (default: %(default)s)",
+    )  # fmt: skip
+    parse.add_argument(
+        "--unknowns", type=Path, default=Path("unknowns"), metavar="FOLDER",
+        help="the photos to search, also in sub-folders (default: %(default)s)",
+    )  # fmt: skip
+    parse.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="FOLDER",
+        help="where pictures, matches.csv and index.html go (default: %(default)s)",
+    )  # fmt: skip
+    parse.add_argument(
+        "--rule", default="any", metavar="any|mean|votes:K",
+        help="any: one reference is near enough; votes:K: K of them; mean: their mean distance is "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    parse.add_argument(
+        "--overwrite", action="store_true",
+        help="write to --results even if it holds other files, and over those of the same name",
+    )  # fmt: skip
+    add_comparison(parse)
+    common.add_photos(parse)
+    common.add_recipe(parse)
+    return common.run(parse, argv, _find)
+
+
+def _find(args: argparse.Namespace) -> int:
+    from openfaceplus.files import shown
+    from openfaceplus.stages.contact_sheet import threshold_in_words
+    from openfaceplus.stages.find import FindOptions, find
+    from openfaceplus.stages.subjects import Rule
+
+    comparison = comparison_of(args)
+    progress = comparison.pop("progress")
+    options = FindOptions(
+        rule=Rule.parse(args.rule),
+        max_pixels=args.max_pixels,
+        overwrite=args.overwrite,
+        **comparison,
+    )
+    with ExitStack() as stack:
+        advance: list[Callable[[], object]] = []
+
+        def begin(references: Any, remarks: Sequence[str], total: int) -> None:
+            for remark in remarks:
+                print(shown(remark), file=sys.stderr)
+            advance.append(stack.enter_context(common.progress("find", total)))
+
+        def tell(result: dict[str, Any]) -> None:
+            if args.json:
+                common.print_json(_as_dict(args.unknowns, result))
+            else:
+                _print(args.unknowns, result)
+            advance[0]()
+
+        search = find(
+            args.knowns, args.unknowns, args.results, options,
+            jobs=args.jobs, progress=progress, begin=begin, tell=tell,
+        )  # fmt: skip
+    if args.json:
+        common.print_json(
+            {
+                "photos": len(search.results),
+                "matches": search.matches,
+                "failed": search.failed,
+                "kept": len(search.results) - search.fresh,
+                "limits": {name: round(x, 4) for name, x in search.references.limits.items()},
+                "index": str(search.index),
+            }
+        )
+    else:
+        kept = len(search.results) - search.fresh
+        failed = f", {search.failed} could not be used" if search.failed else ""
+        again = f", {kept} kept from before" if kept else ""
+        print(f"\n{search.matches} of {len(search.results)} photos match{failed}{again} "
+              f"({threshold_in_words(search.references, search.far)}); "
+              f"see {shown(search.index)}")  # fmt: skip
+    return common.SOME_FAILED if search.failed else common.OK
+
+
+def _print(unknowns: Path, result: dict[str, Any]) -> None:
+    from openfaceplus.files import shown
+    from openfaceplus.stages.contact_sheet import distance_of
+
+    path, faces = shown(unknowns / result["photo"]), result["faces"]
+    if not faces:
+        print(f"{path}: {'no face found' if result['status'] == 'no_face' else 'not used'}")
+    else:
+        count = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
+        print(f"{path}: {count}, nearest {distance_of(result):.3f}", flush=True)
+    if result["status"] not in ("ok", "no_face"):
+        print(f"  {shown(result['reason'])}", file=sys.stderr)
+    for face in faces:
+        if face["decision"] == "match":
+            print(f"  match! {shown(face['subject'])}: {face['distance']:.3f} from "
+                  f"{shown(face['reference'])}")  # fmt: skip
+
+
+def _as_dict(unknowns: Path, result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "file": str(unknowns / result["photo"]),
+        "match": bool(result["matches"]),
+        "error": result["reason"] if not result["picture"] else None,
+        "faces": [{**face, "subject": face["subject"] or None} for face in result["faces"]],
+        "picture": result["picture"] or None,
+    }

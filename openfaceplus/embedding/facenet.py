@@ -1,0 +1,117 @@
+"""FaceNet: 160-px chips to 512 numbers of unit length, or 128 not of unit length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from openfaceplus.embedding.base import Embedder, weights_file
+from openfaceplus.embedding.engine import TorchEngine
+from openfaceplus.embedding.onnx import PreparedOnnx, space_name
+from openfaceplus.errors import ModelCorrupt, UsageError
+from openfaceplus.faces import Space
+from openfaceplus.weights import formats
+from openfaceplus.weights.embedder_spec import PRESETS, EmbedderSpec
+
+_CHIP_FIELDS = ("template", "padding")  # all that a spec may change of a network that we build
+_CLASSIFIER = "logits."
+
+
+class FaceNet(Embedder):
+    """Inception-ResNet-v1 of the FaceNet tutorials.
+
+    ``weights`` is facenet-pytorch's state dict (``.pt``, 512-D; the catalog's where none is given),
+    the Keras file of the older tutorials (``.h5``, 128-D) or an ONNX export (``.onnx``). Chips are
+    dlib's with a border; ``spec`` may ask for the template ``box``, the detector's box as the
+    tutorials cut it.
+    """
+
+    chip = PRESETS["facenet"].chip
+    dim = 512
+
+    @classmethod
+    def model(cls) -> str:
+        return "facenet-vggface2"
+
+    def __init__(
+        self,
+        weights: Path | str | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        spec: EmbedderSpec | None = None,
+    ) -> None:
+        path, digest = weights_file(self.model(), weights)
+        preset = PRESETS["facenet"]
+        spec = spec or preset
+        suffix = path.suffix.lower()
+        self.chip = spec.chip  # type: ignore[misc]
+        self.space = Space(space_name("facenet", spec), digest)
+        if suffix == ".onnx":
+            if device != "cpu":
+                raise UsageError(f"ONNX networks run on the CPU, not on {device!r}")
+            engine = PreparedOnnx(path, spec, threads)
+            self.engine, self.dim = engine, engine.dim  # type: ignore[misc]
+            return
+        for field, value in spec.to_dict().items():
+            if field not in _CHIP_FIELDS and value != getattr(preset, field):
+                raise UsageError(
+                    f"{path}: {field} belongs to the network; for facenet a spec may change "
+                    f"{' and '.join(_CHIP_FIELDS)} alone"
+                )
+        from openfaceplus.embedding.nets.inception_resnet_v1 import InceptionResnetV1, keras_names
+
+        keras = suffix in (".h5", ".hdf5")
+        if keras:
+            found = from_keras(formats.read_keras_h5(path), keras_names(), path)
+        else:
+            state = formats.read_state_dict(path)
+            found = {k: v for k, v in state.items() if not k.startswith(_CLASSIFIER)}
+        last = found.get("last_linear.weight")
+        if last is None or last.ndim != 2:
+            raise ModelCorrupt(f"{path}: no FaceNet: it lacks last_linear; name another file")
+        network = InceptionResnetV1(len(last), standardise=keras)
+        shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        self.dim = len(last)  # type: ignore[misc]
+        network.fill(formats.fit_shapes(found, shapes, path))
+        self.engine = TorchEngine(network, device, threads)
+
+
+def from_keras(
+    found: Mapping[tuple[str, str], np.ndarray], names: Mapping[str, str], path: Path
+) -> dict[str, np.ndarray]:
+    """A state dict out of a Keras file's arrays, ``names`` being Keras' of our layers.
+
+    Keras holds kernels as height, width, in, out, and FaceNet's batch norms have no gamma.
+    Raises ModelCorrupt for a file of another network.
+    """
+
+    def take(layer: str, parameter: str) -> np.ndarray:
+        if (layer, parameter) not in found:
+            raise ModelCorrupt(
+                f"{path}: {layer}/{parameter} is missing: another network; name the right file"
+            )
+        return found[layer, parameter]
+
+    def norm(key: str, layer: str) -> dict[str, np.ndarray]:
+        beta = take(layer, "beta")
+        return {
+            f"{key}.weight": found.get((layer, "gamma"), np.ones_like(beta)),
+            f"{key}.bias": beta,
+            f"{key}.running_mean": take(layer, "moving_mean"),
+            f"{key}.running_var": take(layer, "moving_variance"),
+        }
+
+    state: dict[str, np.ndarray] = {}
+    for key, layer in names.items():
+        kernel = take(layer, "kernel")
+        if kernel.ndim != 4:
+            raise ModelCorrupt(f"{path}: {layer}/kernel is {kernel.shape}: another network")
+        kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+        if key.endswith(".conv2d"):
+            state |= {f"{key}.weight": kernel, f"{key}.bias": take(layer, "bias")}
+        else:
+            state |= {f"{key}.conv.weight": kernel, **norm(f"{key}.bn", f"{layer}_BatchNorm")}
+    state["last_linear.weight"] = np.ascontiguousarray(take("Bottleneck", "kernel").T)
+    return state | norm("last_bn", "Bottleneck_BatchNorm")

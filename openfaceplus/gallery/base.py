@@ -1,0 +1,196 @@
+"""What every gallery is: names, vectors and the space that they live in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, ClassVar, Self
+
+import numpy as np
+
+from openfaceplus.errors import SpaceMismatch, StorageError, UsageError
+from openfaceplus.faces import Match, Space
+from openfaceplus.files import shown
+from openfaceplus.gallery import files
+
+GONE = -1
+"""The label of a template that was removed but whose row is still there."""
+
+
+class Gallery(ABC):
+    """Templates under names: rows of unit length, searched by cosine likeness.
+
+    ``space`` says what the vectors may be compared with. A gallery that was loaded is mapped from
+    its files and is read into memory, once, when it is first changed.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, space: Space | str, dim: int = 128) -> None:
+        if dim < 1:
+            raise UsageError(f"dim={dim}: a vector has at least one number")
+        self.space, self.dim = str(space), dim
+        self._people: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._rows = 0
+        # Beyond ``_rows`` there is room to grow.
+        self._vectors = np.empty((0, dim), np.float32)
+        self._labels = np.empty(0, np.int32)
+
+    def __len__(self) -> int:
+        """How many templates there are."""
+        return int(np.count_nonzero(self._labels[: self._rows] != GONE))
+
+    @property
+    def names(self) -> list[str]:
+        """The names that have a template, in the order in which they first came."""
+        kept = np.unique(self._labels[: self._rows])
+        return [self._people[label] for label in kept.tolist() if label != GONE]
+
+    def add(self, names: Sequence[str], vectors: Any, space: Space | str | None = None) -> None:
+        """Add (n, dim) vectors of unit length under n names; one name may have many.
+
+        Raises UsageError if they do not fit, SpaceMismatch if ``space`` is another.
+        """
+        self.check_space(space)
+        vectors = self._checked(vectors)
+        if isinstance(names, str) or len(names) != len(vectors):
+            raise UsageError(f"{len(vectors)} vectors need as many names, in a list")
+        if not all(isinstance(name, str) for name in names):
+            raise UsageError("names are strings")
+        if not len(vectors):
+            return
+        labels = []
+        for name in names:
+            if name not in self._numbers:
+                self._numbers[name] = len(self._people)
+                self._people.append(name)
+            labels.append(self._numbers[name])
+        first, self._rows = self._rows, self._rows + len(vectors)
+        if self._rows > len(self._labels) or not self._labels.flags.writeable:
+            room = max(self._rows, first + first // 2)
+            self._vectors = _grown(self._vectors, first, room)
+            self._labels = _grown(self._labels, first, room)
+        self._vectors[first : self._rows] = vectors
+        self._labels[first : self._rows] = labels
+        self._added(first)
+
+    def remove(self, name: str) -> int:
+        """Remove all templates of a name; returns how many. Raises UsageError if it has none."""
+        label = self._numbers.get(name, GONE)
+        rows = np.flatnonzero(self._labels[: self._rows] == label)
+        if label == GONE or not len(rows):
+            raise UsageError(f"there is nobody named {name!r} in the gallery")
+        if not self._labels.flags.writeable:
+            self._labels = np.array(self._labels)
+        self._removed(rows)
+        return len(rows)
+
+    def search(
+        self, vectors: Any, k: int = 1, space: Space | str | None = None
+    ) -> list[list[Match]]:
+        """For each of (n, dim) probes its k most alike templates, best first; fewer if fewer are
+        there. The score is the cosine, -1 to 1.
+
+        Raises UsageError if a probe does not fit, SpaceMismatch if ``space`` is another.
+        """
+        self.check_space(space)
+        if k < 1:
+            raise UsageError(f"k={k}: at least one match can be asked for")
+        found = self._search(self._checked(vectors), k)
+        return [
+            [
+                Match(self._people[label], score)
+                for label, score in zip(self._labels[rows].tolist(), scores.tolist(), strict=True)
+            ]
+            for rows, scores in found
+        ]
+
+    def save(self, path: Path | str) -> None:
+        """Write the gallery into a folder, atomically. Raises StorageError."""
+        people, labels = self._people, self._labels[: self._rows]
+        kind, rows = self.kind, self._rows
+        header = files.Header(kind, self.space, self.dim, rows, people, {}, {})
+        vectors = self._vectors[:rows]
+        parts: dict[str, Callable[[IO[bytes]], Any]] = {
+            "vectors": lambda file: np.lib.format.write_array(file, vectors, allow_pickle=False),
+            "labels": lambda file: np.lib.format.write_array(file, labels, allow_pickle=False),
+        }
+        files.write(Path(path), header, parts | self._parts())
+
+    @classmethod
+    def load(cls, path: Path | str, space: Space | str | None = None) -> Self:
+        """Map a saved gallery into memory; what is not searched is never read.
+
+        Raises StorageError if it is missing, damaged or of another kind, SpaceMismatch if it is
+        not of ``space``.
+        """
+        folder = Path(path)
+        header = files.read_header(folder)
+        if header.kind != cls.kind:
+            raise StorageError(
+                f"{shown(folder)}: a gallery of kind {header.kind!r}, not {cls.kind!r}; "
+                "openfaceplus.gallery.load reads either"
+            )
+        made = cls(header.space, header.dim)
+        made.check_space(space)
+        made._people = header.people
+        made._numbers = {name: number for number, name in enumerate(header.people)}
+        made._rows = count = header.count
+        made._vectors = files.array(folder, header, "vectors", np.float32, (count, header.dim))
+        made._labels = files.array(folder, header, "labels", np.int32, (count,))
+        if count and not GONE <= made._labels.min() <= made._labels.max() < len(header.people):
+            raise StorageError(f"{shown(folder)}: labels without a name; save the gallery again")
+        made._loaded(folder, header)
+        return made
+
+    def check_space(self, space: Space | str | None) -> None:
+        """Raise SpaceMismatch if ``space`` is given and not the gallery's."""
+        if space is not None and str(space) != self.space:
+            raise SpaceMismatch(
+                f"the gallery holds embeddings of {self.space}, these are of {space}; "
+                "make them with the same network and settings"
+            )
+
+    def _checked(self, vectors: Any) -> np.ndarray:
+        """(n, dim) float32, contiguous and of unit length; one vector may come without its n."""
+        try:
+            found = np.ascontiguousarray(vectors, np.float32)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"not vectors of numbers: {error}") from error
+        if found.ndim == 1 and found.size == self.dim:
+            found = found[None]
+        if found.size == 0 and found.ndim <= 2:
+            found = found.reshape(0, self.dim)
+        if found.ndim != 2 or found.shape[1] != self.dim:
+            raise UsageError(f"vectors of shape {found.shape}; (n, {self.dim}) is needed")
+        if not (np.abs(np.einsum("nd,nd->n", found, found) - 1) < 1e-3).all():
+            raise UsageError("vectors must have unit length: divide each by its norm")
+        return found
+
+    @abstractmethod
+    def _search(self, probes: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows and scores of at most k templates for each probe, best first."""
+
+    @abstractmethod
+    def _added(self, first: int) -> None:
+        """Rows from ``first`` on are new."""
+
+    @abstractmethod
+    def _removed(self, rows: np.ndarray) -> None:
+        """Take rows away; the labels may be written to."""
+
+    def _parts(self) -> dict[str, Callable[[IO[bytes]], Any]]:
+        """What is saved beside vectors and labels."""
+        return {}
+
+    @abstractmethod
+    def _loaded(self, folder: Path, header: files.Header) -> None:
+        """Read what ``_parts`` wrote."""
+
+
+def _grown(values: np.ndarray, used: int, room: int) -> np.ndarray:
+    made = np.empty((room, *values.shape[1:]), values.dtype)
+    made[:used] = values[:used]
+    return made

@@ -1,0 +1,283 @@
+"""Finds one person, or several, in a pile of photos: every face against every reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openfaceplus.drawing import Mark, draw
+from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.faces import Face
+from openfaceplus.files import shown, sweep
+from openfaceplus.images import MAX_PIXELS, Photo, read_photo, save_image, walk
+from openfaceplus.manifest import Manifest
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.quality import flaw
+from openfaceplus.recipe import Recipe, recipe
+from openfaceplus.stages import contact_sheet, results_folder, workers
+from openfaceplus.stages.results_folder import (
+    INDEX,
+    JOURNAL,
+    MANIFEST,
+    MATCHES,
+    Result,
+    thumbnail_of,
+)
+from openfaceplus.stages.subjects import References, Rule, load_references
+from openfaceplus.store.tables import Journal, write_table
+from openfaceplus.verification import FAR, Comparer
+
+COLUMNS = (
+    "photo", "left", "top", "right", "bottom", "subject", "distance", "reference", "decision",
+    "reason", "picture",
+)  # fmt: skip
+FINE = frozenset({"ok", "no_face"})
+_THUMBNAIL = 400  # pixels of its longer side
+
+
+@dataclass(frozen=True, slots=True)
+class FindOptions:
+    """How faces are compared: ``far``, ``distance`` and ``table`` as for ``Comparer``."""
+
+    chosen: Recipe = field(default_factory=recipe)
+    rule: Rule = field(default_factory=Rule)
+    far: float = FAR
+    distance: float | None = None
+    table: Path | None = None
+    commercial: bool = False
+    max_pixels: int = MAX_PIXELS
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search found: a result a photo, in the order of their paths."""
+
+    results: Sequence[Result]
+    references: References
+    far: float | None
+    remarks: Sequence[str]
+    index: Path
+    fresh: int
+
+    @property
+    def matches(self) -> int:
+        return sum(bool(result["matches"]) for result in self.results)
+
+    @property
+    def failed(self) -> int:
+        return sum(result["status"] not in FINE for result in self.results)
+
+
+def find(
+    knowns: Path,
+    unknowns: Path,
+    output: Path,
+    options: FindOptions | None = None,
+    *,
+    jobs: int | None = None,
+    progress: Any = None,
+    begin: Callable[[References, Sequence[str], int], object] = lambda *_: None,
+    tell: Callable[[Result], object] = lambda _: None,
+) -> Search:
+    """Compare all faces below ``unknowns`` with the references in ``knowns``.
+
+    Writes to ``output`` each photo with its faces marked, ``matches.csv`` with a row a face, and
+    ``index.html``. What an earlier run with the same settings did there is kept. ``begin`` is
+    called with the references, what is to be said of them and the number of photos, ``tell`` with
+    each result as it is known; ``progress`` is that of a model's download.
+
+    Raises UsageError for folders that are missing, empty or within one another, or an ``output``
+    that holds other files; ModelMissing where the embedding has no table of thresholds.
+    """
+    options = options or FindOptions()
+    results_folder.check_places(knowns, unknowns, output)
+    files = walk(unknowns)
+    if not files:
+        raise UsageError(f"{shown(unknowns)}: holds no photos; put the photos to search there")
+    if jobs is not None and jobs < 1:
+        raise UsageError("--jobs takes a number from 1 up")
+    before = results_folder.claimed(output)
+    if before is None and not options.overwrite:
+        results_folder.refuse_others(output)
+    comparer = Comparer(
+        options.chosen, far=options.far, distance=options.distance, table=options.table,
+        commercial=options.commercial, progress=progress,
+    )  # fmt: skip
+    references, remarks = load_references(knowns, comparer, options.rule, options.table)
+    pictures = results_folder.picture_names([file.relative for file in files])
+    ours = set(before or ())
+    if not options.overwrite:
+        results_folder.refuse_others(output, set(pictures.values()) - ours)
+    settings = _settings(knowns, comparer, references, options)
+    journal = Journal(output / JOURNAL, Manifest("find", settings).settings_hash)
+    # Before anything else is written: by this the next run knows what here is its own.
+    claim = Manifest("find", settings | {"pictures": sorted(ours | set(pictures.values()))})
+    claim.write(output / MANIFEST)
+    sweep(output)
+    kept = {row["photo"]: row for row in journal.rows()}
+    tasks = [
+        _Task(str(file.path), file.relative, pictures[file.relative], _stamp(file.path))
+        for file in files
+    ]
+    pending = [task for task in tasks if not _is_done(kept.get(task.photo), task, output)]
+    begin(references, remarks, len(files))
+    jobs = min(workers.cores() if jobs is None else jobs, max(1, len(pending)))
+    arguments = (
+        comparer.pipeline.recipe, references, output, options,
+        1 if jobs > 1 else workers.cores(),
+    )  # fmt: skip
+    results: list[Result] = []
+    fresh = _fresh(arguments, pending, jobs, journal)
+    waiting = {task.photo for task in pending}
+    for task in tasks:
+        result = next(fresh) if task.photo in waiting else kept[task.photo]
+        results.append(result)
+        tell(result)
+    next(fresh, None)  # closes the journal
+    for name in ours - set(pictures.values()):
+        if ".." not in Path(name).parts and not Path(name).is_absolute():
+            (output / name).unlink(missing_ok=True)
+    for photo in kept.keys() - pictures.keys():
+        (output / thumbnail_of(photo)).unlink(missing_ok=True)
+    Manifest("find", settings | {"pictures": sorted(pictures.values())}).write(output / MANIFEST)
+    write_table(output / MATCHES, COLUMNS, (row for result in results for row in _rows(result)))
+    contact_sheet.write(output / INDEX, results, references, comparer.far, remarks)
+    return Search(results, references, comparer.far, remarks, output / INDEX, len(pending))
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    path: str
+    photo: str
+    picture: str
+    stamp: str
+
+
+class _Worker:
+    """Looks at one photo after the other, in whichever process it is made."""
+
+    def __init__(
+        self, chosen: Recipe, references: References, output: Path, options: FindOptions,
+        threads: int,
+    ) -> None:  # fmt: skip
+        self._pipeline = Pipeline(chosen, threads=threads, commercial=options.commercial)
+        self._references = references
+        self._output = output
+        self._raw = options.distance is not None
+        self._max_pixels = options.max_pixels
+
+    def __call__(self, task: _Task) -> Result:
+        result: Result = {
+            "photo": task.photo, "picture": task.picture, "stamp": task.stamp, "status": "ok",
+            "reason": "", "faces": [], "matches": [],
+        }  # fmt: skip
+        try:
+            photo = read_photo(task.path, max_pixels=self._max_pixels)
+            faces = sorted(self._pipeline.faces(photo), key=lambda face: face.box.left)
+        except PhotoError as error:
+            return result | {"status": error.status, "reason": str(error), "picture": ""}
+        found = list(self._judge(photo, faces))
+        marks = [
+            Mark(face.box.scaled(1 / photo.scale), _label(row), row["decision"] == "match")
+            for face, row in zip(faces, found, strict=True)
+        ]
+        self._save(photo, marks, task)
+        nobody = {} if found else {"status": "no_face", "reason": "no face found"}
+        matches = sorted({face["subject"] for face in found if face["decision"] == "match"})
+        return result | {"faces": found, "matches": matches} | nobody
+
+    def _judge(self, photo: Photo, faces: Sequence[Face]) -> Iterator[dict[str, Any]]:
+        views = [self._pipeline.views(photo, face) for face in faces]
+        if not views:
+            return
+        if self._raw:
+            vectors = self._pipeline.raw([chips[0] for chips in views])
+        else:
+            vectors = self._pipeline.embed(views)
+        for face, chips, vector in zip(faces, views, vectors, strict=True):
+            judged = self._references.judge(vector)
+            # A limit that was measured holds for faces that can be judged; a given one for all.
+            problem = None if self._raw else flaw(chips[0])
+            known = judged.subject if problem is None else None
+            yield {
+                "box": list(face.box.rounded()),
+                "subject": known or "",
+                "distance": round(judged.distance, 4),
+                "reference": judged.reference,
+                "decision": problem or ("other" if known is None else "match"),
+            }
+
+    def _save(self, photo: Photo, marks: Sequence[Mark], task: _Task) -> None:
+        import cv2
+
+        save_image(self._output / task.picture, draw(photo.pixels, marks))
+        height, width = photo.pixels.shape[:2]
+        share = min(1.0, _THUMBNAIL / max(height, width))
+        size = max(1, round(width * share)), max(1, round(height * share))
+        small = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA)
+        marks = [Mark(mark.box.scaled(share), "", mark.known) for mark in marks]
+        save_image(self._output / thumbnail_of(task.photo), draw(small, marks, unit=1300))
+
+
+def _label(row: dict[str, Any]) -> str:
+    if row["decision"] == "match":
+        return f"{shown(row['subject'])} {row['distance']:.2f}"
+    problem = "" if row["decision"] == "other" else f" {row['decision'].replace('_', ' ')}"
+    return f"{row['distance']:.2f}{problem}"
+
+
+def _fresh(
+    arguments: tuple[Any, ...], pending: Sequence[_Task], jobs: int, journal: Journal
+) -> Iterator[Result]:
+    if not pending:
+        return
+    with journal:
+        for result in workers.run(_Worker, arguments, pending, jobs):
+            # What failed is looked at again the next time.
+            if result["status"] in FINE:
+                journal.add(result)
+            yield result
+
+
+def _is_done(row: Result | None, task: _Task, output: Path) -> bool:
+    return (
+        row is not None
+        and (row["stamp"], row["picture"]) == (task.stamp, task.picture)
+        and (output / task.picture).is_file()
+        and (output / thumbnail_of(task.photo)).is_file()
+    )
+
+
+def _rows(result: Result) -> Iterator[dict[str, str]]:
+    shared = {key: result[key] for key in ("photo", "reason", "picture")}
+    for face in result["faces"]:
+        sides = dict(zip(("left", "top", "right", "bottom"), map(str, face["box"]), strict=True))
+        rest = {key: str(face[key]) for key in ("subject", "distance", "reference", "decision")}
+        yield shared | sides | rest
+    if not result["faces"]:
+        yield shared | {"decision": result["status"]}
+
+
+def _settings(
+    knowns: Path, comparer: Comparer, references: References, options: FindOptions
+) -> dict[str, Any]:
+    return {
+        "recipe": comparer.pipeline.recipe.to_dict(),
+        "space": comparer.space,
+        "rule": f"{references.rule}",
+        "limits": references.limits,
+        "references": {photo: _stamp(knowns / photo) for photo in references.photos},
+        "max_pixels": options.max_pixels,
+    }
+
+
+def _stamp(path: Path) -> str:
+    """What changes with a file, so that its row is made anew; "" if there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return ""
+    return f"{status.st_size}-{status.st_mtime_ns}"

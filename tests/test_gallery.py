@@ -1,0 +1,266 @@
+"""Galleries: what is added is found, what is removed is not, and damage is told."""
+
+import json
+
+import numpy as np
+import pytest
+
+from openfaceplus import gallery
+from openfaceplus.errors import SpaceMismatch, StorageError, UsageError
+from openfaceplus.faces import Space
+
+SPACE = Space("dlib-resnet-v1/2v", "0" * 64)
+OTHER = Space("dlib-resnet-v1/6v", "0" * 64)
+KINDS = list(gallery.GALLERIES)
+
+
+def unit(vectors):
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def faces(people, photos, dim=128, seed=0):
+    """Names and vectors in clusters of few dimensions, as faces lie; and a probe of each person."""
+    rng = np.random.default_rng(seed)
+    centres = unit(rng.normal(size=(people, 48)) @ rng.normal(size=(48, dim)))
+    names = [f"p{i}" for i in range(people) for _ in range(photos)]
+
+    def around(rows):
+        return unit(rows + 0.25 / np.sqrt(dim) * rng.normal(size=rows.shape))
+
+    return names, around(np.repeat(centres, photos, 0)), around(centres)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    if request.param == "approximate":
+        pytest.importorskip("usearch")
+    return request.param
+
+
+@pytest.fixture
+def small(kind):
+    names, vectors, probes = faces(40, 3)
+    made = gallery.create(kind, SPACE)
+    made.add(names, vectors)
+    return made, names, vectors, probes
+
+
+def answers(found):
+    return [[(match.name, round(match.score, 5)) for match in one] for one in found]
+
+
+def test_what_is_added_is_found(small):
+    made, names, vectors, probes = small
+    assert len(made) == 120 and made.names == [f"p{i}" for i in range(40)]
+    found = made.search(probes, k=3, space=SPACE)
+    assert [[m.name for m in one] for one in found] == [[f"p{i}"] * 3 for i in range(40)]
+    scores = np.sort(probes @ vectors.T, axis=1)[:, :-4:-1]
+    np.testing.assert_allclose([[m.score for m in one] for one in found], scores, atol=1e-6)
+    assert made.search(vectors[5])[0][0].name == names[5]
+
+
+def test_added_later_and_one_at_a_time(small):
+    made, *_ = small
+    names, vectors, _ = faces(30, 1, seed=7)
+    for name, vector in zip(names, vectors, strict=True):
+        made.add([f"new-{name}"], vector)
+    assert len(made) == 150
+    assert [one[0].name for one in made.search(vectors)] == [f"new-{name}" for name in names]
+
+
+def test_removed_people_are_gone_and_may_come_back(small):
+    made, names, vectors, probes = small
+    assert made.remove("p3") == 3
+    assert len(made) == 117 and "p3" not in made.names
+    assert all(m.name != "p3" for m in made.search(probes[3], k=117)[0])
+    with pytest.raises(UsageError, match="p3"):
+        made.remove("p3")
+    made.add(names[9:12], vectors[9:12])
+    assert [m.name for m in made.search(probes[3], k=3)[0]] == ["p3"] * 3
+
+
+def test_saved_and_mapped(small, tmp_path):
+    made, _, vectors, probes = small
+    made.remove("p0")
+    made.save(tmp_path / "g")
+    again = gallery.load(tmp_path / "g", SPACE)
+    assert type(again) is type(made) and len(again) == len(made) and again.names == made.names
+    assert isinstance(again._vectors, np.memmap)
+    assert answers(again.search(probes, k=5)) == answers(made.search(probes, k=5))
+    # A mapped one can be changed; its files stay as they are.
+    again.remove("p1")
+    again.add(["x", "x"], vectors[:2])
+    assert again.search(vectors[0])[0][0].name == "x"
+    assert "x" not in gallery.load(tmp_path / "g").names
+    again.save(tmp_path / "g")
+    assert "x" in gallery.load(tmp_path / "g").names
+    assert len(list((tmp_path / "g").iterdir())) == (3 if made.kind == "exact" else 4)
+
+
+def test_saving_over_what_is_mapped(small, tmp_path):
+    made, _, _, probes = small
+    made.save(tmp_path)
+    mapped = gallery.load(tmp_path)
+    before = answers(mapped.search(probes, k=2))
+    made.remove("p5")
+    made.save(tmp_path)
+    mapped.save(tmp_path)
+    assert answers(mapped.search(probes, k=2)) == before
+    assert answers(gallery.load(tmp_path).search(probes, k=2)) == before
+
+
+def test_empty_and_k_beyond_all(kind, tmp_path):
+    made = gallery.create(kind, SPACE, dim=8)
+    one = unit(np.ones(8))
+    assert made.search(one, k=3) == [[]] and made.search(np.empty((0, 8))) == []
+    made.add([], np.empty((0, 8)))
+    made.save(tmp_path)
+    again = gallery.load(tmp_path)
+    assert len(again) == 0 and again.search(one) == [[]]
+    again.add(["a"], one)
+    assert [m.name for m in again.search(one, k=9)[0]] == ["a"]
+    again.remove("a")
+    assert again.search(one, k=9) == [[]] and again.names == []
+
+
+def test_duplicates_are_templates_of_their_own(kind):
+    made = gallery.create(kind, SPACE, dim=8)
+    one = unit(np.arange(8.0))
+    made.add(["a", "b", "a"], np.array([one, one, one]))
+    assert sorted(m.name for m in made.search(one, k=5)[0]) == ["a", "a", "b"]
+
+
+def test_other_spaces_are_refused(small, tmp_path):
+    made, _, vectors, _ = small
+    for call in (
+        lambda: made.search(vectors[0], space=OTHER),
+        lambda: made.add(["a"], vectors[:1], space=OTHER),
+    ):
+        with pytest.raises(SpaceMismatch, match="6v"):
+            call()
+    made.save(tmp_path)
+    with pytest.raises(SpaceMismatch, match="2v"):
+        gallery.load(tmp_path, str(OTHER))
+
+
+@pytest.mark.parametrize(
+    "names, vectors",
+    [
+        (["a"], np.zeros((1, 8))),
+        (["a"], np.full((1, 8), np.nan)),
+        (["a"], np.ones((1, 8))),
+        (["a"], np.ones((1, 9)) / 3),
+        (["a", "b"], np.eye(8)[:1]),
+        ("a", np.eye(8)[:1]),
+        ([1], np.eye(8)[:1]),
+        (["a"], "text"),
+    ],
+)
+def test_what_does_not_fit_is_refused(kind, names, vectors):
+    made = gallery.create(kind, SPACE, dim=8)
+    with pytest.raises(UsageError):
+        made.add(names, vectors)
+    assert len(made) == 0 and made.names == []
+    with pytest.raises(UsageError):
+        made.search(np.eye(8), k=0)
+
+
+def test_unknown_kind_and_missing_library(monkeypatch):
+    with pytest.raises(UsageError, match="exact, approximate"):
+        gallery.create("magic", SPACE)
+    monkeypatch.setitem(__import__("sys").modules, "usearch.index", None)
+    with pytest.raises(UsageError, match=r"openfaceplus\[ann\]"):
+        gallery.create("approximate", SPACE)
+
+
+def damaged(folder, part, change):
+    path = next(folder.glob(part))
+    path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize("part", ["gallery.json", "vectors-*", "labels-*", "index-*"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"\x80" + data[1:]],
+    ids=["empty", "cut", "other"],
+)
+def test_damaged_files_are_told(small, tmp_path, part, change):
+    made, *_ = small
+    made.save(tmp_path)
+    if not list(tmp_path.glob(part)):
+        pytest.skip("no such part")
+    damaged(tmp_path, part, change)
+    with pytest.raises(StorageError, match=str(tmp_path)):
+        gallery.load(tmp_path)
+    for path in tmp_path.glob(part):
+        path.unlink()
+    with pytest.raises(StorageError, match="not there"):
+        gallery.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dim": 9},
+        {"dim": "8"},
+        {"count": 3},
+        {"count": -1},
+        {"people": ["only"]},
+        {"people": [1, 2]},
+        {"files": {"vectors": "../../etc/passwd", "labels": "x"}},
+        {"files": []},
+        {"kind": 5},
+        {"version": 2},
+        {"format": "x"},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_headers_that_do_not_fit_are_told(small, tmp_path, change):
+    made, *_ = small
+    made.save(tmp_path)
+    header = tmp_path / "gallery.json"
+    header.write_text(json.dumps(json.loads(header.read_text()) | change))
+    with pytest.raises(StorageError):
+        gallery.load(tmp_path)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    made = gallery.create("exact", SPACE, dim=2)
+    made.add(["a"], np.eye(2)[:1])
+    made.save(tmp_path)
+    np.save(next(tmp_path.glob("labels-*")), np.array([{}], object), allow_pickle=True)
+    with pytest.raises(StorageError):
+        gallery.load(tmp_path)
+
+
+def test_blocks_give_what_one_product_gives(monkeypatch):
+    from openfaceplus.gallery import exact
+
+    monkeypatch.setattr(exact, "FIRST", 16)
+    monkeypatch.setattr(exact, "SCORES", 500)
+    monkeypatch.setattr(exact, "PROBES", 7)
+    names, vectors, probes = faces(300, 2)
+    made = gallery.create("exact", SPACE)
+    made.add([f"{i}" for i in range(len(names))], vectors)
+    wanted = np.argsort(-(probes @ vectors.T), axis=1, kind="stable")[:, :20]
+    found = [[int(m.name) for m in one] for one in made.search(probes, k=20)]
+    assert np.mean(np.array(found) == wanted) > 0.999  # but for rounding of equal scores
+
+
+def test_recall_of_the_approximate_gallery():
+    pytest.importorskip("usearch")
+    names, vectors, probes = faces(2500, 4)
+    rows = [f"{i}" for i in range(len(names))]
+    made = {kind: gallery.create(kind, SPACE) for kind in KINDS}
+    for one in made.values():
+        one.add(rows, vectors)
+    exact, near = (made[kind].search(probes, k=10) for kind in KINDS)
+    first = np.mean([a[0].name == b[0].name for a, b in zip(exact, near, strict=True)])
+    ten = np.mean(
+        [
+            len({m.name for m in a} & {m.name for m in b}) / 10
+            for a, b in zip(exact, near, strict=True)
+        ]
+    )
+    assert first >= 0.99 and ten >= 0.95
