@@ -1,4 +1,4 @@
-"""Thresholds calibrated on strangers' photos: how often a rate asked with 95% confidence is exceeded.
+"""Thresholds calibrated on strangers' photos: how often a rate asked with confidence is exceeded.
 
     .venv/bin/python benchmarks/strangers_given.py ../shared/data/lfw-dev/lfw -o evaluation
 

@@ -59,8 +59,10 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         "--annotate", type=Path, metavar="DIR",
         help="write the photos there with labelled boxes: green known, red unknown",
     )  # fmt: skip
-    to.add_argument("--detector", type=common.named((*DETECTORS, "auto"), "detector"), metavar="NAME",
-                    help="what finds faces (default: as trained)")  # fmt: skip
+    to.add_argument(
+        "--detector", metavar="NAME[:PATH]", type=common.named((*DETECTORS, "auto"), "detector"),
+        help="what finds faces (default: as trained)",
+    )  # fmt: skip
     to.add_argument("--max-pixels", type=int, default=MAX_PIXELS, metavar="N",
                     help="refuse photos of more pixels (default: %(default)s)")  # fmt: skip
     to.add_argument("--device", help="cpu or cuda (default: cpu)")
