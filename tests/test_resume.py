@@ -30,7 +30,7 @@ from running import (
     table,
 )
 
-MANY = 60
+MANY = 160
 
 
 def processes(marker: str) -> list[int]:

@@ -38,9 +38,11 @@ def _duplicates(
     vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], photos: Sequence[str]
 ) -> Iterator[str]:
     for start, cosines in _blocks(vectors, vectors):
-        for i, j in np.argwhere(cosines > DUPLICATE).tolist():
-            i += start
-            if j <= i:
+        # Each photo beside the first that it repeats, however many there are.
+        for row, line in enumerate(cosines > DUPLICATE):
+            j = start + row
+            i = int(line[: j + 1].argmax())
+            if i == j:
                 continue
             if labels[i] == labels[j]:
                 yield f"{people[labels[i]]}: {photos[i]} and {photos[j]} are the same photo"

@@ -11,6 +11,8 @@ from openfaceplus.cli import align, common
 from openfaceplus.cli.represent import device_of
 from openfaceplus.files import shown
 
+_REMARKS = 20  # printed; on thousands of people there may be many
+
 
 def main(argv: list[str] | None = None) -> int:
     """``openfaceplus train PHOTOS -o MODEL``."""
@@ -124,6 +126,8 @@ def report(
     print(f"Training for {people} classes.")
     for line in explain.lines(threshold, people):
         print(line)
-    for remark in odd:
+    for remark in odd[:_REMARKS]:
         print(f"look: {shown(remark)}", file=sys.stderr)
+    if len(odd) > _REMARKS:
+        print(f"look: and {len(odd) - _REMARKS} more such remarks; --json has all", file=sys.stderr)
     print(f"Saving classifier to '{path}'")
