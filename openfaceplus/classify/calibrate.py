@@ -56,7 +56,7 @@ def from_strangers(scores: np.ndarray, far: float, sure: float | None = None) ->
     _check(far, sure)
     ordered = -np.sort(-np.asarray(scores, float))
     n = len(ordered)
-    rank = math.floor(far * (n + 1) + 1e-9) if sure is None else allowed(n, far, sure) + 1
+    rank = math.floor(_rank(n, far, sure) + 1e-9)
     threshold = float(ordered[rank - 1]) if 1 <= rank <= n else math.inf
     return _calibration(threshold, far, sure, n, int((ordered > threshold).sum()), False)
 
@@ -73,10 +73,10 @@ def from_left_out(
     _check(far, sure)
     picks = photo_choices(scores, labels)
     n = picks.shape[1]
-    rank = far * (n + 1) if sure is None else allowed(n, far, sure) + 1.0
-    if rank < 1 - 1e-9 or not np.isfinite(picks).any():
+    rank = _rank(n, far, sure)
+    if not rank or not np.isfinite(picks).any():
         return _calibration(math.inf, far, sure, n, 0, True)
-    low = min(math.floor(max(rank, 1.0) + 1e-9), n)
+    low = min(math.floor(rank + 1e-9), n)
     part = min(max(rank - low, 0.0), 1.0)
     each = picks[:, low - 1] + part * (picks[:, min(low, n - 1)] - picks[:, low - 1])
     threshold = float(each.mean())
@@ -134,6 +134,14 @@ def allowed(n: int, far: float, sure: float) -> int:
         fits = _binomial_cdf(middle, n, far) <= 1 - sure
         low, high = (middle, high) if fits else (low, middle)
     return low
+
+
+def _rank(n: int, far: float, sure: float | None) -> float:
+    """Which of n scores, the largest being 1, is the threshold; 0 where they do not support it."""
+    if far < supported(n, sure):
+        return 0.0
+    # From one up: what is supported must not fail by a rounding.
+    return max(1.0, far * (n + 1) if sure is None else allowed(n, far, sure) + 1.0)
 
 
 def _calibration(
