@@ -89,12 +89,8 @@ class OpenSetRule:
         counts = np.bincount(self.labels)
         if self.strangers is not None:
             made = calibrate.from_strangers(self.strangers, far, sure)
-            loosest = calibrate.from_strangers(self.strangers, self._supported(made), sure)
         else:
             made = calibrate.from_left_out(self.left_out, self.labels, far, sure)
-            loosest = calibrate.from_left_out(
-                self.left_out, self.labels, self._supported(made), sure
-            )
         ready = factory.load(self.space)
         floor = None
         if ready is not None:
@@ -108,8 +104,9 @@ class OpenSetRule:
             uses, value = ("people", own) if made.met else ("nobody", math.inf)
         elif not made.met:
             # What the few data do say holds too: nobody left out who was more alike is let in.
-            stricter = math.isfinite(loosest.threshold) and loosest.threshold > floor
-            uses, value = ("stricter", loosest.threshold) if stricter else ("factory", floor)
+            loosest = self._loosest(made)
+            stricter = math.isfinite(loosest) and loosest > floor
+            uses, value = ("stricter", loosest) if stricter else ("factory", floor)
         elif sure is not None or len(counts) < SMALL:
             uses, value = "stricter", max(own, floor)
         elif own > floor + _MUCH_STRICTER:
@@ -119,9 +116,12 @@ class OpenSetRule:
             uses, value = "blend", (rank * own + _FACTORY_RANKS * floor) / (rank + _FACTORY_RANKS)
         return Threshold(_above(value), uses, made, floor, data)
 
-    @staticmethod
-    def _supported(made: Calibration) -> float:
-        return min(max(made.supported * (1 + 1e-9), made.asked), 1 - 1e-9)
+    def _loosest(self, made: Calibration) -> float:
+        """The threshold for the smallest rate that the data do support."""
+        far = min(max(made.supported * (1 + 1e-9), made.asked), 1 - 1e-9)
+        if self.strangers is not None:
+            return calibrate.from_strangers(self.strangers, far, made.sure).threshold
+        return calibrate.from_left_out(self.left_out, self.labels, far, made.sure).threshold
 
     def confidences(self, scores: np.ndarray, named: np.ndarray, prior: float) -> np.ndarray:
         """(n,) probabilities that faces of (n,) scores are the people ``named`` (n,)."""
@@ -158,4 +158,4 @@ class OpenSetRule:
 
 def _above(value: float) -> float:
     """Just above a score that is not to be accepted: it varies a little with the batch it is in."""
-    return value + 1e-6 if math.isfinite(value) else value
+    return value + _ROUNDING if math.isfinite(value) else value
