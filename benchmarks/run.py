@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from peers import alone, sections
-from peers.install import environment
+from peers.install import dlib_of, environment
 from peers.pairs import lines
 from peers.plot import draw
 
@@ -48,7 +48,7 @@ def main() -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     store = args.output / "results.json"
     results: dict[str, Any] = {}
-    about = {"machine": machine(), "peer's dlib": "source" if args.source_dlib else "wheel"}
+    about = {"machine": machine()} | ({"peer's dlib": dlib_of(bench.peer)} if bench else {})
     for name in chosen:
         print(f"\n## {name}\n", flush=True)
         start = time.perf_counter()

@@ -16,9 +16,8 @@ from openfaceplus.drawing import Mark, draw
 from openfaceplus.errors import NoFace, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
-from openfaceplus.images import MAX_PIXELS, Photo, as_photo
-from openfaceplus.pipeline import Pipeline
-from openfaceplus.quality import flaw
+from openfaceplus.images import MAX_PIXELS, Photo
+from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, detector_of
 
 _PLACES = (
@@ -116,30 +115,24 @@ class Model:
         judges the most prominent face only. The others are those of ``Policy``. Raises PhotoError,
         NoFace among them, and UsageError for rates that make no sense.
         """
-        policy = Policy(far, sure, per, threshold, prior)
-        return self.decide(as_photo(photo, max_pixels=max_pixels), policy, largest=largest)
+        (found,) = self.pipeline.look([photo], largest=largest, max_pixels=max_pixels)
+        return self.judge(found, Policy(far, sure, per, threshold, prior))
 
-    def decide(
-        self, photo: Photo, policy: Policy | None = None, *, largest: bool = False
-    ) -> list[Decision]:
-        """``identify`` for a photo already read."""
+    def judge(self, found: PhotoFaces, policy: Policy | None = None) -> list[Decision]:
+        """Who the faces of a photo are, as ``identify`` says it, with its errors."""
+        if found.error is not None:
+            raise found.error
+        if not found.faces:
+            raise NoFace(f"{_name(found.source)}: no face found")
         policy = policy or Policy()
-        faces = self.pipeline.faces(photo, largest)
-        if not faces:
-            name = shown(photo.path) if photo.path else "the photo"
-            raise NoFace(f"{name}: no face found")
-        views = [self.pipeline.views(photo, face) for face in faces]
         limit = policy.threshold
         if limit is None:
-            limit = self.threshold(policy, len(faces)).value
-        vectors = self.pipeline.embed(views)
-        judged = []
-        for face, chips, decision in zip(
-            faces, views, self.classifier.decide(vectors, limit, policy.prior), strict=True
-        ):
-            problem = flaw(chips[0])
-            known = None if problem else decision.name
-            judged.append(replace(decision, name=known, box=face.box, note=problem))
+            limit = self.threshold(policy, len(found.faces)).value
+        decisions = self.classifier.decide(found.vectors, limit, policy.prior)
+        judged = [
+            replace(decision, name=None if flaw else decision.name, box=face.box, note=flaw)
+            for face, flaw, decision in zip(found.faces, found.flaws, decisions, strict=True)
+        ]
         return sorted(judged, key=lambda decision: decision.box.left + decision.box.right)
 
     def threshold(self, policy: Policy, faces: int = 1) -> Threshold:
@@ -154,6 +147,11 @@ class Model:
             # A stranger's photo is wrong if any of its faces is accepted.
             far = 1 - (1 - far) ** (1 / faces)
         return self._thresholds(far, sure)
+
+
+def _name(source: Any) -> str:
+    path = source.path if isinstance(source, Photo) else source
+    return shown(path) if isinstance(path, (str, os.PathLike)) else "the photo"
 
 
 def label_of(decision: Decision) -> str:

@@ -14,7 +14,7 @@ from openfaceplus.weights.embedder_spec import PRESETS, EmbedderSpec, make_spec,
 
 DLIB_CHIP = ChipSpec(150, "dlib", 0.25)
 _OPENFACE_CHIP = ChipSpec(96, "outerEyesAndNose")
-CHIPS = {"dlib": DLIB_CHIP, "openface": _OPENFACE_CHIP}
+CHIPS = {"dlib": DLIB_CHIP, "dlib-int8": DLIB_CHIP, "openface": _OPENFACE_CHIP}
 CHIPS |= {name: preset.chip for name, preset in PRESETS.items()}
 """What each embedder takes, unless an ``EmbedderSpec`` says otherwise."""
 

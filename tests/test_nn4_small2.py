@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from running import ALIGN, REPRESENT, call, people, refused, table
 from weight_files import T7Writer, lua_network, nn4_state, own_cache, write_csvs, write_pt
 
 from openfaceplus import embedding
@@ -108,3 +109,21 @@ def test_the_weights_that_are_here_come_first(tmp_path, monkeypatch):
     ]:
         (tmp_path / file).touch()
         assert OpenFaceNn4Small2.model() == name
+
+
+def test_the_lua_file_alone_will_do_for_the_commands(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENFACEPLUS_OFFLINE", "1")
+    root = people(tmp_path / "photos", a=1)
+    align = (ALIGN, root, "align", "outerEyesAndNose")
+    represent = (REPRESENT, "-outDir", tmp_path / "e", "-data")
+    call(*align, tmp_path / "without", "--jobs", 1)
+    monkeypatch.setenv("OPENFACEPLUS_MODELS", str(tmp_path))
+    (tmp_path / "nn4.small2.v1.t7").touch()
+    call(*align, tmp_path / "with", "--jobs", 1)
+    points = [
+        len(table(tmp_path / chips / "alignment.csv")[0]["landmarks"].split(";"))
+        for chips in ("without", "with")
+    ]
+    assert points == [5, 68]
+    # The file is empty here, but it is the one that was chosen.
+    assert "nn4.small2.v1.t7" in refused(*represent, tmp_path / "with")

@@ -126,6 +126,20 @@ def test_an_interrupted_embedding_goes_on_where_it_stopped(crowd, tmp_path):
     )
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+def test_interrupted_inference_ends_at_once(crowd, tmp_path):
+    call("train", people(tmp_path / "photos", a=1), "-o", tmp_path / "model", "--jobs", 1)
+    pictures = tmp_path / "annotated"
+    status, said, gone = interrupt(
+        "infer", "-m", tmp_path / "model", crowd, "--annotate", pictures, "--jobs", 2,
+        when=lambda: pictures.exists() and len(list(pictures.glob("*.png"))) >= 3,
+        by=signal.SIGINT,
+    )  # fmt: skip
+    assert gone, "worker processes outlive the command"
+    assert status == 130 and "Traceback" not in said and "interrupted" in said
+    assert leftovers(pictures) == [] and len(list(pictures.iterdir())) < MANY
+
+
 def test_a_run_killed_with_other_settings_leaves_none_of_its_chips(crowd, tmp_path):
     output = tmp_path / "chips"
     usual = (ALIGN, crowd, "align", "outerEyesAndNose", output, "--jobs", 2)

@@ -35,6 +35,13 @@ def environment(cache: Path, source_dlib: bool = False) -> Path:
     return python
 
 
+def dlib_of(python: Path) -> str:
+    """Which dlib an environment has: its version, and whether it multiplies with a BLAS."""
+    code = "import dlib; print(dlib.__version__, 'with' if dlib.DLIB_USE_BLAS else 'without')"
+    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    return f"{done.stdout.strip()} BLAS"
+
+
 class Worker:
     """A warm process that answers one request at a time."""
 

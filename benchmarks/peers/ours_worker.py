@@ -18,25 +18,23 @@ from openfaceplus.stages.photos import embed_photos
 
 
 @lru_cache
-def _pipeline(detector: str, views: int) -> Pipeline:
-    return Pipeline(recipe(detector=detector, views=views))
+def _pipeline(**changes: str | int) -> Pipeline:
+    return Pipeline(recipe(**changes))
 
 
-def encode(paths: list[str], detector: str, views: int) -> dict:
-    """Read each photo, find its largest face and embed it."""
-    pipeline, faces = _pipeline(detector, views), 0
-    for path in paths:
-        photo = read_photo(path)
-        found = pipeline.faces(photo, largest=True)
+def encode(paths: list[str], **changes: str | int) -> dict:
+    """Read each photo, find its largest face and embed it by the recipe with these changes."""
+    pipeline, faces = _pipeline(**changes), 0
+    for path in map(Path, paths):
+        photo, found = pipeline.read(path, largest=True)
         faces += len(pipeline.embed([pipeline.views(photo, face) for face in found]))
     return {"faces": faces}
 
 
-def folder(paths: list[str], detector: str, views: int, jobs: int | None = None) -> dict:
+def folder(paths: list[str], jobs: int | None = None, **changes: str | int) -> dict:
     """The same for many photos at once, by processes on all cores that are started for it."""
-    chosen = recipe(detector=detector, views=views)
     with Descendants() as below:
-        photos = embed_photos(map(Path, paths), chosen, largest=True, jobs=jobs)
+        photos = embed_photos(map(Path, paths), recipe(**changes), largest=True, jobs=jobs)
         faces = sum(len(photo.faces) for photo in photos)
     return {"faces": faces, "child_mb": below.peak_mb}
 
@@ -49,7 +47,7 @@ def steps(paths: list[str], detectors: list[str]) -> dict:
         took, photo = timed(read_photo, path)
         ms["decode"].append(took)
         for detector in detectors:
-            pipeline = _pipeline(detector, 1)
+            pipeline = _pipeline(detector=detector, views=1)
             took, found = timed(pipeline.detector.detect, photo.pixels)
             ms[f"detect, {detector}"].append(took)
             took, _ = timed(pipeline.detector.detect, photo.pixels, True)
@@ -81,7 +79,7 @@ def _network(threads: int | None) -> DlibResnet:
 def largest(path: str, detector: str) -> dict:
     """Box of the largest face; decoding is not counted."""
     photo = read_photo(path)
-    finder = _pipeline(detector, 1).detector
+    finder = _pipeline(detector=detector, views=1).detector
     ms, found = timed(finder.detect, photo.pixels, True)
     return {"ms": ms, "box": found and list(found[0].box.scaled(photo.scale).rounded())}
 

@@ -37,6 +37,17 @@ class Bench:
     def theirs(self) -> Worker:
         return Worker(self.peer, "face_recognition_worker.py")
 
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """Our recipes by what they are called: what the peer does, the defaults, and 8 bits."""
+        named = {}
+        for detector in self.detectors:
+            if detector != "hog-full":
+                for views in (1, 2):
+                    named[f"{detector}, views {views}"] = {"detector": detector, "views": views}
+                eight = {"detector": detector, "views": 1, "embedder": "dlib-int8"}
+                named[f"{detector}, views 1, dlib-int8"] = eight
+        return named
+
     def paths(self, part: int | None = None) -> list[str]:
         """All photos, or those of one round."""
         chosen = self.photos if part is None else self.photos[part :: self.rounds]
@@ -45,13 +56,10 @@ class Bench:
 
 def single(bench: Bench) -> dict[str, Any]:
     """One photo at a time in one process: read, find the largest face, embed."""
-    variants = [(d, v) for d in bench.detectors if d != "hog-full" for v in (1, 2)]
     with bench.ours() as ours, bench.theirs() as theirs:
         calls = {
-            f"{detector}, views {views}": lambda i, d=detector, v=views: ours.ask(
-                "encode", paths=bench.paths(i), detector=d, views=v
-            )["seconds"]
-            for detector, views in variants
+            name: lambda i, c=changes: ours.ask("encode", paths=bench.paths(i), **c)["seconds"]
+            for name, changes in bench.variants().items()
         }
         calls[PEER] = lambda i: theirs.ask("encode", paths=bench.paths(i))["seconds"]
         for call in calls.values():
@@ -81,12 +89,8 @@ def folder(bench: Bench) -> dict[str, Any]:
             return (time.perf_counter() - start) * len(many) / len(part)
 
         calls = {
-            f"{detector}, views {views}": lambda i, d=detector, v=views: ours.ask(
-                "folder", paths=many, detector=d, views=v
-            )["seconds"]
-            for detector in bench.detectors
-            if detector != "hog-full"
-            for views in (1, 2)
+            name: lambda i, c=changes: ours.ask("folder", paths=many, **c)["seconds"]
+            for name, changes in bench.variants().items()
         }
         calls[PEER] = lambda i: together(i, peers[:1])
         calls[f"{PEER}, {cores} processes"] = lambda i: together(i, peers)

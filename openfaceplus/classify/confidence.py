@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from openfaceplus.classify.calibrate import photo_choices
-from openfaceplus.classify.factory import Factory
+from openfaceplus.classify.factory import Factory, photos_each
 from openfaceplus.errors import UsageError
 
 PRIOR = 0.5
@@ -56,7 +56,7 @@ def fit(factory: Factory, labels: np.ndarray, left_out: np.ndarray) -> Confidenc
     """For photos of people ``labels`` (photos,) and their left-out scores, -inf if alone."""
     people = int(labels.max()) + 1
     levels = np.asarray(factory.table["stranger_levels"], float)
-    strangers, _, misnamed = factory.quantiles(people, len(labels) / people)
+    strangers, _, misnamed = factory.quantiles(people, photos_each(labels))
     move, stretch = 0.0, 1.0
     if np.isfinite(left_out).all():
         picks = photo_choices(left_out, labels)

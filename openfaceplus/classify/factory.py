@@ -68,6 +68,12 @@ def load(space: str) -> Factory | None:
     return None
 
 
+def photos_each(labels: np.ndarray) -> float:
+    """Photos a person, of (photos,) ``labels`` 0..people-1: their geometric mean, as the tables are
+    linear in its logarithm."""
+    return float(np.exp(np.log(np.bincount(labels)).mean()))
+
+
 def _between(axis: np.ndarray, at: float) -> tuple[int, float]:
     i = int(np.clip(np.searchsorted(axis, at) - 1, 0, len(axis) - 2))
     return i, float(np.clip((at - axis[i]) / (axis[i + 1] - axis[i]), 0, 1))

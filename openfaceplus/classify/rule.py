@@ -86,7 +86,7 @@ class OpenSetRule:
 
         Raises UsageError for rates that make no sense.
         """
-        counts = np.bincount(self.labels)
+        people = int(self.labels.max()) + 1
         if self.strangers is not None:
             made = calibrate.from_strangers(self.strangers, far, sure)
         else:
@@ -94,8 +94,7 @@ class OpenSetRule:
         ready = factory.load(self.space)
         floor = None
         if ready is not None:
-            photos = float(np.exp(np.log(counts).mean()))
-            floor = ready.threshold(len(counts), photos, far)
+            floor = ready.threshold(people, factory.photos_each(self.labels), far)
         data = None if ready is None else ready.data
         own = made.threshold
         if self.strangers is not None and made.met:
@@ -107,7 +106,7 @@ class OpenSetRule:
             loosest = self._loosest(made)
             stricter = math.isfinite(loosest) and loosest > floor
             uses, value = ("stricter", loosest) if stricter else ("factory", floor)
-        elif sure is not None or len(counts) < SMALL:
+        elif sure is not None or people < SMALL:
             uses, value = "stricter", max(own, floor)
         elif own > floor + _MUCH_STRICTER:
             uses, value = "people", own

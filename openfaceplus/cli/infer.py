@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common
 from openfaceplus.cli.represent import device_of
+
+_MANY = 64  # photos from which on it pays to start processes
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +37,6 @@ def main(argv: list[str] | None = None) -> int:
 def add_inference(to: argparse.ArgumentParser) -> None:
     """Options of inference, shared with ``demos/classifier.py infer``."""
     from openfaceplus.detect import DETECTORS
-    from openfaceplus.images import MAX_PIXELS
 
     to.add_argument("--multi", action="store_true", help="name all faces, from left to right")
     group = to.add_argument_group("strangers")
@@ -63,8 +64,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         "--detector", metavar="NAME[:PATH]", type=common.named((*DETECTORS, "auto"), "detector"),
         help="what finds faces (default: as trained)",
     )  # fmt: skip
-    to.add_argument("--max-pixels", type=int, default=MAX_PIXELS, metavar="N",
-                    help="refuse photos of more pixels (default: %(default)s)")  # fmt: skip
+    common.add_photos(to)
     to.add_argument("--device", help="cpu or cuda (default: cpu)")
     to.add_argument("--cuda", action="store_true", help="use the graphics processor")
 
@@ -72,7 +72,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
 def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
     """Print who is in each photo; 1 if any photo failed, after all others were done."""
     from openfaceplus.errors import PhotoError, UsageError
-    from openfaceplus.images import photos_in, read_photo
+    from openfaceplus.images import photos_in
     from openfaceplus.model import Model, Policy
 
     paths = photos_in(photos)
@@ -92,21 +92,38 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
     names = _annotation_names(paths)
     failed = False
     with common.progress("infer", len(paths)) as advance:
-        for path in paths:
-            error, decisions = None, []
+        for found in _look(args, model, paths):
+            path, error, decisions = found.source, None, []
             try:
-                photo = read_photo(path, max_pixels=args.max_pixels)
-                decisions = model.decide(photo, policy, largest=not args.multi)
+                decisions = model.judge(found, policy)
                 if args.annotate:
-                    _annotate(args.annotate / names[path], photo, decisions)
+                    _annotate(args.annotate / names[path], path, decisions, args.max_pixels)
             except PhotoError as problem:
-                error, failed = problem, True
+                error, decisions, failed = problem, [], True
             if args.json:
                 common.print_json(_as_dict(path, error, decisions))
             else:
                 _print(path, error, decisions, args.multi)
             advance()
     return common.SOME_FAILED if failed else common.OK
+
+
+def _look(args: Any, model: Any, paths: Sequence[Path]) -> Iterator[Any]:
+    """The photos' embedded faces in their order: one by one, or many by several processes."""
+    from openfaceplus.errors import UsageError
+
+    options = {"largest": not args.multi, "max_pixels": args.max_pixels}
+    if args.jobs is not None and args.jobs < 1:
+        raise UsageError("--jobs takes a number from 1 up")
+    if len(paths) < _MANY or args.jobs == 1 or device_of(args) != "cpu":
+        for path in paths:
+            yield from model.pipeline.look([path], **options)
+        return
+    from openfaceplus.stages.photos import embed_photos
+
+    yield from embed_photos(
+        paths, model.pipeline.recipe, jobs=args.jobs, commercial=args.commercial, **options
+    )
 
 
 def _say_unsupported(model: Any, policy: Any) -> None:
@@ -162,12 +179,13 @@ def _as_dict(path: Path, error: Exception | None, decisions: Sequence[Any]) -> d
     }
 
 
-def _annotate(path: Path, photo: Any, decisions: Sequence[Any]) -> None:
-    from openfaceplus.images import save_image
+def _annotate(to: Path, path: Path, decisions: Sequence[Any], max_pixels: int) -> None:
+    from openfaceplus.images import read_photo, save_image
     from openfaceplus.model import annotate
 
-    save_image(path, annotate(photo, decisions))
-    print(f"annotated: {path}", file=sys.stderr)
+    # Read once more: what was searched may have been smaller.
+    save_image(to, annotate(read_photo(path, max_pixels=max_pixels), decisions))
+    print(f"annotated: {to}", file=sys.stderr)
 
 
 def _annotation_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -32,6 +32,7 @@ class MmodDetector:
         if scale < 1:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = np.ascontiguousarray(image)  # dlib misreads a part of a larger array
         found = [
             Face(
                 Box(r.left(), r.top(), r.right() + 1, r.bottom() + 1).scaled(1 / scale),

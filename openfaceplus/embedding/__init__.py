@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EMBEDDERS = {
     "dlib": "openfaceplus.embedding.dlib_resnet:DlibResnet",
     "openface": "openfaceplus.embedding.openface:OpenFaceNn4Small2",
+    "dlib-int8": "openfaceplus.embedding.dlib_resnet:DlibInt8",
     "facenet": "openfaceplus.embedding.facenet:FaceNet",
     "sface": "openfaceplus.embedding.onnx:SFace",
     "arcface": "openfaceplus.embedding.onnx:ArcFace",

@@ -5,6 +5,7 @@ Both are imported when one is made, not before: ONNX Runtime takes 0.1 s, torch 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,11 +42,13 @@ class TorchEngine:
     """A torch module, on the CPU or on a GPU."""
 
     def __init__(self, module: nn.Module, device: str = "cpu", threads: int | None = None):
-        """``threads`` holds for all of torch in this process. Raises UsageError for the device."""
+        """``threads`` holds for all of torch in this process, and a forked child has one. Raises
+        UsageError for the device."""
         import torch
 
         if threads is not None:
             torch.set_num_threads(thread_count(threads))
+        self._process = os.getpid()
         try:
             self._device = torch.device(device)
             self._module = module.to(self._device)
@@ -56,6 +59,10 @@ class TorchEngine:
     def run(self, pixels: np.ndarray) -> np.ndarray:
         import torch
 
+        if os.getpid() != self._process:
+            # A fork leaves OpenMP's threads behind, and it would wait for them for ever.
+            torch.set_num_threads(1)
+            self._process = os.getpid()
         # TF32 would round a GPU's products to 10 bits; vectors must agree with the CPU's.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return self._module(torch.tensor(pixels, device=self._device)).cpu().numpy()

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus.embedding.base import Embedder, weights_file
-from openfaceplus.embedding.engine import TorchEngine
-from openfaceplus.embedding.onnx import PreparedOnnx, space_name
+from openfaceplus.embedding.engine import Engine, TorchEngine
+from openfaceplus.embedding.onnx import OnnxEmbedder
 from openfaceplus.errors import ModelCorrupt, UsageError
-from openfaceplus.faces import Space
 from openfaceplus.weights import formats
 from openfaceplus.weights.embedder_spec import PRESETS, EmbedderSpec
 
@@ -19,7 +17,7 @@ _CHIP_FIELDS = ("template", "padding")  # all that a spec may change of a networ
 _CLASSIFIER = "logits."
 
 
-class FaceNet(Embedder):
+class FaceNet(OnnxEmbedder):
     """Inception-ResNet-v1 of the FaceNet tutorials.
 
     ``weights`` is facenet-pytorch's state dict (``.pt``, 512-D; the catalog's where none is given),
@@ -28,6 +26,7 @@ class FaceNet(Embedder):
     tutorials cut it.
     """
 
+    preset = "facenet"
     chip = PRESETS["facenet"].chip
     dim = 512
 
@@ -35,27 +34,14 @@ class FaceNet(Embedder):
     def model(cls) -> str:
         return "facenet-vggface2"
 
-    def __init__(
-        self,
-        weights: Path | str | None = None,
-        device: str = "cpu",
-        threads: int | None = None,
-        spec: EmbedderSpec | None = None,
-    ) -> None:
-        path, digest = weights_file(self.model(), weights)
-        preset = PRESETS["facenet"]
-        spec = spec or preset
+    def _load(
+        self, path: Path, spec: EmbedderSpec, device: str, threads: int | None
+    ) -> tuple[Engine, int]:
         suffix = path.suffix.lower()
-        self.chip = spec.chip  # type: ignore[misc]
-        self.space = Space(space_name("facenet", spec), digest)
         if suffix == ".onnx":
-            if device != "cpu":
-                raise UsageError(f"ONNX networks run on the CPU, not on {device!r}")
-            engine = PreparedOnnx(path, spec, threads)
-            self.engine, self.dim = engine, engine.dim  # type: ignore[misc]
-            return
+            return super()._load(path, spec, device, threads)
         for field, value in spec.to_dict().items():
-            if field not in _CHIP_FIELDS and value != getattr(preset, field):
+            if field not in _CHIP_FIELDS and value != getattr(PRESETS[self.preset], field):
                 raise UsageError(
                     f"{path}: {field} belongs to the network; for facenet a spec may change "
                     f"{' and '.join(_CHIP_FIELDS)} alone"
@@ -73,9 +59,8 @@ class FaceNet(Embedder):
             raise ModelCorrupt(f"{path}: no FaceNet: it lacks last_linear; name another file")
         network = InceptionResnetV1(len(last), standardise=keras)
         shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-        self.dim = len(last)  # type: ignore[misc]
         network.fill(formats.fit_shapes(found, shapes, path))
-        self.engine = TorchEngine(network, device, threads)
+        return TorchEngine(network, device, threads), len(last)
 
 
 def from_keras(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from openfaceplus.embedding.base import Embedder, weights_file
+from openfaceplus.embedding.engine import Engine
 from openfaceplus.errors import ModelCorrupt, UsageError
 from openfaceplus.faces import Space
 from openfaceplus.weights.embedder_spec import PRESETS, EmbedderSpec
@@ -144,10 +145,16 @@ class OnnxEmbedder(Embedder):
         spec = spec or PRESETS[self.preset]
         self.space = Space(space_name(self.preset, spec), digest)
         self.chip = spec.chip  # type: ignore[misc]
+        self.engine, self.dim = self._load(path, spec, device, threads)  # type: ignore[misc]
+
+    def _load(
+        self, path: Path, spec: EmbedderSpec, device: str, threads: int | None
+    ) -> tuple[Engine, int]:
+        """What runs the file's network, and how many numbers a vector has."""
         if device != "cpu":
             raise UsageError(f"ONNX networks run on the CPU, not on {device!r}; leave --device out")
         engine = PreparedOnnx(path, spec, threads)
-        self.engine, self.dim = engine, engine.dim  # type: ignore[misc]
+        return engine, engine.dim
 
 
 class ArcFace(OnnxEmbedder):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from openfaceplus import weights
+from openfaceplus.embedding.openface import OpenFaceNn4Small2
 from openfaceplus.errors import NoFace, PhotoError, StorageError, UnreadablePhoto, UsageError
 from openfaceplus.faces import Chip, ChipSpec
 from openfaceplus.files import shown, sweep
@@ -172,7 +173,7 @@ def _plan(
     found = {k: made.settings[k] for k in ("detector", "landmarks", "predictor")} if made else {}
     openface = spec.template != "dlib"
     if recipe is None:
-        wanted = "openface" if openface and weights.locate("nn4.small2") else "dlib"
+        wanted = "openface" if openface and weights.locate(OpenFaceNn4Small2.model()) else "dlib"
         recipe = PROFILES[wanted]
     recipe = replace(recipe, **found, **({} if views is None else {"views": views}))
     if recipe.chip == spec and recipe.views <= 2:

@@ -112,7 +112,7 @@ def _strangers(
             paths, recipe, largest=True, jobs=options.jobs, commercial=options.commercial
         ):
             if len(found.faces) and found.flaws[0] is None:
-                inner = found.path.relative_to(folder).parts
+                inner = found.source.relative_to(folder).parts
                 vectors.setdefault(folder / inner[0], found.vectors[0])
             advance()
     if not vectors:

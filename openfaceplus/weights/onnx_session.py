@@ -2,25 +2,102 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
 from openfaceplus.errors import ModelCorrupt, ModelMissing, UsageError
 
 
+class Session:
+    """An ONNX graph in ONNX Runtime, on the CPU, for the process that made it and its forks.
+
+    ONNX Runtime's threads are not there after a fork, and closing the session would wait for them
+    for ever. So a forked child leaves that session be and opens one of its own when it runs.
+    """
+
+    def __init__(self, graph: bytes, threads: int | None, name: str | Path) -> None:
+        self._graph, self._threads, self._name = graph, threads, name
+        self._session: Any = self._open()
+        _sessions.add(self)
+
+    def run(self, outputs: list[str] | None, feeds: dict[str, Any]) -> list[Any]:
+        """The outputs named, or all of them, for inputs by their names."""
+        return self._current().run(outputs, feeds)
+
+    def get_inputs(self) -> list[Any]:
+        """What the graph takes, each with ``name``, ``type`` and ``shape``."""
+        return self._current().get_inputs()
+
+    def get_outputs(self) -> list[Any]:
+        """The same of what it gives."""
+        return self._current().get_outputs()
+
+    def leave(self) -> None:
+        """Use the open session no more, and never close it."""
+        if self._session is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))
+            self._session = None
+
+    def _current(self) -> Any:
+        session = self._session
+        if session is None:
+            session = self._session = self._open()
+        return session
+
+    def _open(self) -> Any:
+        # ONNX Runtime would report its use to Microsoft; nothing of ours leaves the machine.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+        options = onnxruntime.SessionOptions()
+        # Left at 0, ONNX Runtime pins its threads to cores that a container may not own.
+        options.intra_op_num_threads = thread_count(self._threads)
+        # Its threads wait for each other by spinning, 1 ms or more; where other processes want the
+        # cores that doubles the time. 50 us keep a single face as fast and end the waste.
+        options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
+        options.log_severity_level = 3
+        try:
+            return onnxruntime.InferenceSession(
+                self._graph, options, providers=["CPUExecutionProvider"]
+            )
+        except (
+            errors.Fail,
+            errors.InvalidArgument,
+            errors.InvalidGraph,
+            errors.InvalidProtobuf,
+            errors.NotImplemented,
+            errors.RuntimeException,
+        ) as error:
+            raise ModelCorrupt(
+                f"{self._name}: no ONNX graph that can be run ({error}); "
+                "download or export it again"
+            ) from None
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    for session in _sessions:
+        session.leave()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all)
+
+
 def open_session(
     graph: bytes | Path, threads: int | None = None, name: str | Path | None = None
-) -> Any:
-    """An ``onnxruntime.InferenceSession`` on the CPU; ``name`` is what errors call the graph.
+) -> Session:
+    """A session of a graph or of the file that holds it; ``name`` is what errors call it.
 
     Raises ModelMissing for a file that cannot be read, ModelCorrupt for what is no graph.
     """
-    # ONNX Runtime would report its use to Microsoft; nothing of ours leaves the machine.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
     if isinstance(graph, Path):
         name = name or graph
         try:
@@ -28,30 +105,12 @@ def open_session(
         except OSError as error:
             reason = error.strerror or str(error)
             raise ModelMissing(f"{name}: cannot be read ({reason}); check the path") from None
-    options = onnxruntime.SessionOptions()
-    # Left at 0, ONNX Runtime pins its threads to cores that a container may not own.
-    options.intra_op_num_threads = thread_count(threads)
-    # Its threads wait for each other by spinning, 1 ms or more; where other processes want the
-    # cores that doubles the time. 50 us keep a single face as fast and end the waste.
-    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except (
-        errors.Fail,
-        errors.InvalidArgument,
-        errors.InvalidGraph,
-        errors.InvalidProtobuf,
-        errors.NotImplemented,
-        errors.RuntimeException,
-    ) as error:
-        raise ModelCorrupt(
-            f"{name or 'the graph'}: no ONNX graph that can be run ({error}); "
-            "download or export it again"
-        ) from None
+    return Session(graph, threads, name or "the graph")
 
 
-def run_session(session: Any, feeds: dict[str, Any], outputs: list[str] | None, name: Path) -> Any:
+def run_session(
+    session: Session, feeds: dict[str, Any], outputs: list[str] | None, name: Path
+) -> list[Any]:
     """The outputs for ``feeds``; ModelCorrupt where the graph of the file ``name`` fails."""
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
@@ -66,8 +125,12 @@ def run_session(session: Any, feeds: dict[str, Any], outputs: list[str] | None, 
 
 
 def thread_count(threads: int | None) -> int:
-    """``threads``, or for None as many as there are cores that this process may use."""
+    """``threads``, or for None as many as there are cores that this process may use; but one in a
+    process that ``multiprocessing`` started, since the others of its pool have the other cores."""
     if threads is None:
+        processes = sys.modules.get("multiprocessing.process")
+        if processes is not None and processes.parent_process() is not None:
+            return 1
         affinity = getattr(os, "sched_getaffinity", None)
         return len(affinity(0)) if affinity else os.cpu_count() or 1
     if threads < 1:

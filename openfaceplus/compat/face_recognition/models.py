@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,7 +23,10 @@ def hog_detector() -> dlib.fhog_object_detector:
 
 @lru_cache(maxsize=1)
 def cnn_detector() -> dlib.cnn_face_detection_model_v1:
-    """dlib's max-margin CNN detector. Raises ModelError if it cannot be had."""
+    """dlib's max-margin CNN detector. Raises ModelError if it cannot be had.
+
+    Once it has run, a forked child must not run it: dlib would wait for threads that are not there.
+    """
     import dlib
 
     return dlib.cnn_face_detection_model_v1(str(weights.require("dlib-mmod")))
@@ -44,10 +44,10 @@ def predictor(points: int) -> dlib.shape_predictor:
 
 @lru_cache(maxsize=1)
 def embedder() -> DlibResnet:
-    """dlib's face network. It takes all cores, or one where this is a process of a pool."""
+    """dlib's face network, on all cores; on one in a process of a pool."""
     from openfaceplus.embedding.dlib_resnet import DlibResnet
 
-    return DlibResnet(threads=1 if multiprocessing.parent_process() else None)
+    return DlibResnet()
 
 
 @lru_cache(maxsize=1)
@@ -56,18 +56,3 @@ def dlib_encoder() -> dlib.face_recognition_model_v1:
     import dlib
 
     return dlib.face_recognition_model_v1(str(weights.require("dlib-resnet")))
-
-
-def _start_anew() -> None:
-    """In a forked child, where the network's threads are gone, forget the network.
-
-    A program may encode known faces and then fork a pool; with the old network its processes
-    would wait for ever. So would the old network's destructor, at exit: hence it is never freed.
-    """
-    if embedder.cache_info().currsize:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(embedder()))
-        embedder.cache_clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)

@@ -17,20 +17,15 @@ def build(weights: Weights) -> ModelProto:
 
     A change here or in the plan raises ``dlib_plan.GRAPH_VERSION``, for graphs are cached.
     """
-    graph = _Graph()
-    x = graph.add("Cast", "pixels", to=TensorProto.FLOAT)
-    x = graph.add("Transpose", x, perm=(0, 3, 1, 2))
-    x = graph.add("Relu", graph.conv(x, weights.stem, stride=2, padding=0))
-    x = graph.add("MaxPool", x, kernel_shape=(3, 3), strides=(2, 2))
-    for block in weights.blocks:
-        x = _residual(graph, x, block)
-    x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
-    graph.add("MatMul", x, graph.constant(weights.last), output="embeddings")
-    return graph.model()
+    return network(Graph(), weights)
 
 
-class _Graph:
-    """Nodes and constants in the order they are added; an output is named by its number."""
+class Graph:
+    """Nodes and constants in the order they are added; an output is named by its number.
+
+    What a graph of fewer bits does otherwise has a method: ``chips``, ``kept``, ``parameters``,
+    ``pool`` and ``pad`` (see ``dlib_int8``).
+    """
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
@@ -46,16 +41,31 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(values, name))
         return name
 
+    def chips(self) -> str:
+        """The input as (n, 3, 150, 150) float32."""
+        x = self.add("Cast", "pixels", to=TensorProto.FLOAT)
+        return self.add("Transpose", x, perm=(0, 3, 1, 2))
+
+    def kept(self, x: str) -> str:
+        """A map as it is kept for the operations that read it."""
+        return x
+
     def conv(self, x: str, conv: Conv, stride: int, padding: int) -> str:
-        kernel, bias = self.constant(conv.kernel), self.constant(conv.bias)
+        kernel, bias = self.parameters(x, conv)
         return self.add("Conv", x, kernel, bias, strides=(stride,) * 2, pads=(padding,) * 4)
 
-    def pad(self, x: str, channels: int, pixels: int) -> str:
-        """Zeros behind the channels, and right and below."""
-        if not channels and not pixels:
-            return x
+    def parameters(self, x: str, conv: Conv) -> tuple[str, str]:
+        """Kernel and bias of a convolution of ``x``."""
+        return self.constant(conv.kernel), self.constant(conv.bias)
+
+    def pool(self, x: str, operator: str, size: int) -> str:
+        """A map of half the size, from windows of size x size."""
+        return self.add(operator, x, kernel_shape=(size, size), strides=(2, 2))
+
+    def pad(self, x: str, channels: int, pixels: int, *value: str) -> str:
+        """Zeros, or ``value``, behind the channels, and right and below."""
         ends = np.array([0, 0, 0, 0, 0, channels, pixels, pixels], np.int64)
-        return self.add("Pad", x, self.constant(ends))
+        return self.add("Pad", x, self.constant(ends), *value)
 
     def model(self) -> ModelProto:
         pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ("n", SIZE, SIZE, 3))
@@ -65,12 +75,25 @@ class _Graph:
         return helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
 
 
-def _residual(graph: _Graph, x: str, block: Block) -> str:
+def network(graph: Graph, weights: Weights) -> ModelProto:
+    """The whole network, in the way of ``graph``."""
+    x = graph.add("Relu", graph.conv(graph.chips(), weights.stem, stride=2, padding=0))
+    x = graph.pool(graph.kept(x), "MaxPool", 3)
+    for block in weights.blocks:
+        x = _residual(graph, graph.kept(x), block)
+    x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
+    graph.add("MatMul", x, graph.constant(weights.last), output="embeddings")
+    return graph.model()
+
+
+def _residual(graph: Graph, x: str, block: Block) -> str:
     stride, padding = (2, 0) if block.down else (1, 1)
-    y = graph.add("Relu", graph.conv(x, block.first, stride, padding))
-    y = graph.conv(y, block.second, 1, 1)
+    y = graph.kept(graph.add("Relu", graph.conv(x, block.first, stride, padding)))
+    y = graph.kept(graph.conv(y, block.second, 1, 1))
     if block.down:
-        x = graph.add("AveragePool", x, kernel_shape=(2, 2), strides=(2, 2))
+        x = graph.pool(x, "AveragePool", 2)
+    if block.grow:
         x = graph.pad(x, block.grow, 0)
+    if block.short:
         y = graph.pad(y, 0, block.short)
     return graph.add("Relu", graph.add("Add", y, x))

@@ -1,0 +1,163 @@
+"""Many photos, and large ones: named as one by one and at full size, only sooner."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from running import call, face, people, portrait, refused, run, save
+
+import openfaceplus
+from openfaceplus.errors import NoFace, PhotoError
+from openfaceplus.images import read_photo
+from openfaceplus.model import Policy
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.recipe import recipe
+from openfaceplus.stages.photos import embed_photos
+
+COUNT = 66
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A model of one person, whose face all photos here show."""
+    root = tmp_path_factory.mktemp("small")
+    call("train", people(root / "photos", eileen=3), "-o", root / "model", "--jobs", 1)
+    return root / "model"
+
+
+@pytest.fixture(scope="module")
+def pile(tmp_path_factory) -> list[Path]:
+    """Photos with a face, with two, without any, and what is no photo."""
+    folder = tmp_path_factory.mktemp("pile")
+    paths = [save(folder / f"{number:02}.jpg", face(number)) for number in range(COUNT - 5)]
+    pair = np.concatenate([face(0), face(3)], axis=1)
+    paths += [save(folder / name, pair) for name in ("pair.png", "other.png")]
+    paths += [save(folder / "wall.png", np.full((90, 90, 3), 120, np.uint8)), folder / "gone.jpg"]
+    (folder / "words.jpg").write_text("no photo")
+    paths.insert(7, folder / "words.jpg")
+    assert len(paths) == COUNT
+    return paths
+
+
+@pytest.mark.parametrize("multi", [(), ("--multi",)])
+def test_many_photos_are_named_as_one_by_one(model, pile, tmp_path, multi):
+    words = ("infer", "-m", model, "--json", *multi, *pile)
+    one = call(*words, "--jobs", 1, "--annotate", tmp_path / "one", expect=1)
+    many = run(*words, "--jobs", 2, "--annotate", tmp_path / "many", expect=1)
+    expected, found = ([json.loads(line) for line in d.stdout.splitlines()] for d in (one, many))
+    assert [line["file"] for line in found] == [str(path) for path in pile]
+    assert sum(line["error"] is not None for line in found) == 3
+    assert [len(line["faces"]) for line in found if "pair" in line["file"]] == [1 + bool(multi)]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours["error"] == theirs["error"]
+        for a, b in zip(ours["faces"], theirs["faces"], strict=True):
+            for key in ("box", "name", "closest", "threshold", "note"):
+                assert a[key] == b[key]
+            assert abs(a["score"] - b["score"]) < 2e-4  # printed with four decimals
+    pictures = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert len(pictures) == COUNT - 3
+    for name in pictures:
+        before, after = (np.asarray(Image.open(tmp_path / way / name)) for way in ("one", "many"))
+        assert before.shape == after.shape and np.mean(before != after) < 0.01
+
+
+def test_the_same_from_python(model, pile):
+    known, policy = openfaceplus.load(model), Policy(threshold=0.5)
+    for found in embed_photos(pile, known.pipeline.recipe, jobs=2):
+        try:
+            expected = known.identify(found.source, threshold=0.5)
+        except PhotoError as error:
+            with pytest.raises(type(error)) as problem:
+                known.judge(found, policy)
+            assert str(problem.value) == str(error)
+            continue
+        for a, b in zip(known.judge(found, policy), expected, strict=True):
+            assert (a.name, a.closest, a.box, a.note) == (b.name, b.closest, b.box, b.note)
+            assert abs(a.score - b.score) < 1e-5 and abs(a.confidence - b.confidence) < 1e-3
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 17, 33, 40])
+def test_no_photo_is_lost_when_they_are_shared_out(pile, count):
+    paths = [pile[-1]] * count  # it is not there, so nothing is embedded
+    found = list(embed_photos(paths, recipe(), jobs=2))
+    assert [one.source for one in found] == paths
+    assert all(one.error is not None and not len(one.vectors) for one in found)
+
+
+def test_no_jobs_make_no_sense(model, pile):
+    for photos in (pile, pile[:1]):
+        assert "--jobs" in refused("infer", "-m", model, "--jobs", 0, *photos)
+
+
+# --- large photos ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    """The face on five megapixels, as JPEG."""
+    photo = Image.fromarray(portrait()).resize((2300, 2200), Image.Resampling.BICUBIC)
+    return save(tmp_path_factory.mktemp("large") / "large.jpg", np.asarray(photo), quality=90)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return Pipeline(recipe())
+
+
+def test_the_largest_face_is_read_from_fewer_pixels(large, pipeline):
+    whole, (expected,) = pipeline.read(large)
+    assert whole.scale == 1 and whole.pixels.shape == (2200, 2300, 3)
+    reduced, (found,) = pipeline.read(large, largest=True)
+    assert reduced.scale > 1 and (reduced.width, reduced.height) == (2300, 2200)
+    assert reduced.pixels.shape[0] * reduced.pixels.shape[1] <= 1_500_000
+    assert found.box.iou(expected.box) > 0.7
+    views = [[pipeline.cut(*pair)] for pair in ((whole, expected), (reduced, found))]
+    one, other = pipeline.embed(views)
+    assert one @ other > 0.98
+
+
+def test_a_small_face_in_a_large_photo_is_read_at_full_size(tmp_path, pipeline):
+    pixels = np.full((2000, 2400, 3), 127, np.uint8)
+    pixels[900:1120, 1100:1330] = face()
+    path = save(tmp_path / "small-face.jpg", pixels, quality=95)
+    photo, (found,) = pipeline.read(path, largest=True)
+    assert photo.scale == 1 and photo.pixels.shape == pixels.shape
+    (expected,) = pipeline.faces(read_photo(path), largest=True)
+    assert found.box == expected.box and 1100 < found.box.left < found.box.right < 1330
+    nobody = save(tmp_path / "nobody.jpg", np.full((2000, 2400, 3), 127, np.uint8))
+    photo, found = pipeline.read(nobody, largest=True)
+    assert photo.scale == 1 and found == []
+
+
+def test_photos_in_memory_are_read_alike(large, pipeline):
+    expected = pipeline.read(large, largest=True)[1][0].box
+    data = large.read_bytes()
+    for form in (data, io.BytesIO(data)):
+        photo, (found,) = pipeline.read(form, largest=True)
+        assert photo.scale > 1 and found.box == expected
+    assert pipeline.read(np.asarray(Image.open(large)), largest=True)[0].scale == 1
+
+
+def test_a_large_photo_is_annotated_at_full_size(model, large, tmp_path):
+    said = call("infer", "-m", model, "--json", large, "--annotate", tmp_path).stdout
+    (found,) = json.loads(said)["faces"]
+    assert found["name"] == "eileen"
+    picture = np.asarray(Image.open(tmp_path / "large.jpg")).astype(int)
+    assert picture.shape == (2200, 2300, 3)
+    green = np.abs(picture - (0, 140, 60)).sum(axis=2) < 60
+    left, top, right, _ = found["box"]
+    assert green[top + 2 : top + 6, left + 20 : right - 20].mean() > 0.9
+    assert not green[: top - 10].any()
+
+
+def test_a_photo_without_a_face_is_named(model, tmp_path):
+    known = openfaceplus.load(model)
+    path = save(tmp_path / "wall.png", np.full((90, 90, 3), 120, np.uint8))
+    for source in (path, str(path), read_photo(path)):
+        with pytest.raises(NoFace, match=r"wall\.png: no face found"):
+            known.identify(source)
