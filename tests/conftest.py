@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from running import ALIGN, CLASSIFIER, REPRESENT, ROOT, run, save
+
+if (ROOT.parent / "shared/models").is_dir():  # weights that pip does not install
+    os.environ.setdefault("OPENFACEPLUS_MODELS", str(ROOT.parent / "shared/models"))
 
 
 @pytest.fixture(scope="session")

@@ -177,6 +177,9 @@ def test_photos_left_out(lfw, pairs, output, tmp_path):
     said = refused("evaluate", "pairs", lfw, pairs, "-o", output, "--leave-out",
                    tmp_path / "errata.txt", "--jobs", 1)  # fmt: skip
     assert failing.stem in said
+    (tmp_path / "errata.txt").write_text(f"{failing.stem}\n")
+    assert failing.stem in refused("evaluate", "openset", lfw, "-o", output, "--leave-out",
+                                   tmp_path / "errata.txt", "--jobs", 1)  # fmt: skip
 
 
 def test_somebody_whose_photos_all_failed_is_missed(lfw, output, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -45,9 +46,15 @@ def dlib_of(python: Path) -> str:
 class Worker:
     """A warm process that answers one request at a time."""
 
-    def __init__(self, python: Path | str, script: str) -> None:
+    def __init__(self, python: Path | str, script: str, threads: int | None = None) -> None:
+        """``threads`` is how many its BLAS may take, if not as many as there are cores."""
+        limit = {} if threads is None else {"OPENBLAS_NUM_THREADS": str(threads)}
         self._process = subprocess.Popen(
-            [python, HERE / script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, HERE / script],
+            env=os.environ | limit,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ import numpy as np
 from serving import Descendants, medians, memory, serve, timed
 
 from openfaceplus.alignment import chip
-from openfaceplus.embedding.dlib_resnet import DlibResnet
+from openfaceplus.embedding.dlib_resnet import DlibInt8, DlibResnet
 from openfaceplus.images import read_photo
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
@@ -42,7 +42,11 @@ def folder(paths: list[str], jobs: int | None = None, **changes: str | int) -> d
 def steps(paths: list[str], detectors: list[str]) -> dict:
     """Median milliseconds of each step."""
     ms, chips = defaultdict(list), []
-    network = _network(1)
+    networks = {
+        f"{label}{text}": kind(threads=threads)
+        for label, kind in (("", DlibResnet), ("dlib-int8, ", DlibInt8))
+        for text, threads in (("all threads", None), ("one thread", 1))
+    }
     for path in paths:
         took, photo = timed(read_photo, path)
         ms["decode"].append(took)
@@ -59,21 +63,16 @@ def steps(paths: list[str], detectors: list[str]) -> dict:
         took, pixels = timed(chip.cut, photo.pixels, marks, pipeline.recipe.chip)
         ms["chip"].append(took)
         chips.append(pixels)
-        took, _ = timed(network.embed, pixels[None])
-        ms["embed 1, one thread"].append(took)
-        took, _ = timed(_network(None).embed, pixels[None])
-        ms["embed 1"].append(took)
+    for pixels in chips:
+        for name, network in networks.items():
+            took, _ = timed(network.embed, pixels[None])
+            ms[f"embed 1, {name}"].append(took)
     batch = np.stack([chips[i % len(chips)] for i in range(32)])
     for _ in range(5):
-        for name, threads in (("embed 32, a face, one thread", 1), ("embed 32, a face", None)):
-            took, _ = timed(_network(threads).embed, batch)
-            ms[name].append(took / 32)
+        for name, network in networks.items():
+            took, _ = timed(network.embed, batch)
+            ms[f"embed 32, a face, {name}"].append(took / 32)
     return {"ms": medians(ms)}
-
-
-@lru_cache
-def _network(threads: int | None) -> DlibResnet:
-    return DlibResnet(threads=threads)
 
 
 def largest(path: str, detector: str) -> dict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -34,22 +34,29 @@ def ratios(seconds: dict[str, list[float]], peer: str) -> dict[str, dict[str, fl
 
 
 def paired(
-    calls: Mapping[str, Callable[[int], float]], peer: str, rounds: int, count: float, unit: str
+    calls: Mapping[str, Callable[[int], float]],
+    peers: Sequence[str],
+    rounds: int,
+    count: float,
+    unit: str,
 ) -> dict[str, Any]:
-    """Alternate, and give rates (``count`` things a round) and the peer's ratios."""
+    """Alternate, and give rates (``count`` things a round) and the ratios to each of the peers."""
     seconds = alternate(calls, rounds)
     rates = {name: spread([count / s for s in own]) for name, own in seconds.items()}
-    return {"unit": unit, "rates": rates, "against": peer, "ratios": ratios(seconds, peer)}
+    compared = {peer: ratios(seconds, peer) for peer in peers}
+    return {"unit": unit, "rates": rates, "ratios": compared}
 
 
 def lines(result: dict[str, Any]) -> list[str]:
     """A paired result as rows of a Markdown table."""
-    made = [
-        f"| | {result['unit']} | times {result['against']} (min to max) |",
-        "| --- | --- | --- |",
-    ]
+    head = [result["unit"], *(f"times {peer} (min to max)" for peer in result["ratios"])]
+    made = [f"| | {' | '.join(head)} |", "| --- " * (len(head) + 1) + "|"]
     for name, rate in result["rates"].items():
-        ratio = result["ratios"].get(name)
-        text = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})" if ratio else ""
-        made.append(f"| {name} | {rate['median']:.3g} | {text} |")
+        cells = [f"{rate['median']:.3g}"]
+        for found in result["ratios"].values():
+            ratio = found.get(name)
+            cells.append(
+                f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})" if ratio else ""
+            )
+        made.append(f"| {name} | {' | '.join(cells)} |")
     return made

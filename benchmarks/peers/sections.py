@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from peers.install import HERE, Worker
-from peers.pairs import alternate, paired, spread
+from peers.pairs import alternate, paired, ratios, spread
 
 PEER = "face_recognition"
 LARGE = 4000, 3000
@@ -34,8 +34,9 @@ class Bench:
     def ours(self) -> Worker:
         return Worker(sys.executable, "ours_worker.py")
 
-    def theirs(self) -> Worker:
-        return Worker(self.peer, "face_recognition_worker.py")
+    def theirs(self, threads: int | None = None) -> Worker:
+        """The peer with its own number of threads, or with this one."""
+        return Worker(self.peer, "face_recognition_worker.py", threads)
 
     def variants(self) -> dict[str, dict[str, Any]]:
         """Our recipes by what they are called: what the peer does, the defaults, and 8 bits."""
@@ -65,18 +66,19 @@ def single(bench: Bench) -> dict[str, Any]:
         for call in calls.values():
             call(0)  # load the models
         count = len(bench.photos) / bench.rounds
-        return paired(calls, PEER, bench.rounds, count, "photos a second")
+        return paired(calls, [PEER], bench.rounds, count, "photos a second")
 
 
 def folder(bench: Bench) -> dict[str, Any]:
     """A folder by all cores, the start of the processes included; the peer in one process and in
-    as many as there are cores."""
+    as many as there are cores, each then with one thread, which serves it best."""
     cores = len(os.sched_getaffinity(0))
     paths = bench.paths()
     many = (paths * (bench.cycle // len(paths) + 1))[: bench.cycle]
     with ExitStack() as stack:
         ours = stack.enter_context(bench.ours())
-        peers = [stack.enter_context(bench.theirs()) for _ in range(cores)]
+        alone = [stack.enter_context(bench.theirs())]
+        peers = [stack.enter_context(bench.theirs(threads=1)) for _ in range(cores)]
 
         def together(i: int, workers: Sequence[Worker]) -> float:
             """Seconds for ``many`` photos, measured on one round's photos."""
@@ -92,12 +94,13 @@ def folder(bench: Bench) -> dict[str, Any]:
             name: lambda i, c=changes: ours.ask("folder", paths=many, **c)["seconds"]
             for name, changes in bench.variants().items()
         }
-        calls[PEER] = lambda i: together(i, peers[:1])
-        calls[f"{PEER}, {cores} processes"] = lambda i: together(i, peers)
-        calls[f"{PEER}, {cores} processes"](0)  # load the models
-        result = paired(calls, PEER, bench.rounds, len(many), "photos a second")
-        result["photos"] = len(many)
-        return result
+        several = f"{PEER}, {cores} processes"
+        calls[PEER] = lambda i: together(i, alone)
+        calls[several] = lambda i: together(i, peers)
+        for name in (PEER, several):
+            calls[name](0)  # load the models
+        result = paired(calls, [PEER, several], bench.rounds, len(many), "photos a second")
+        return result | {"photos": len(many)}
 
 
 def steps(bench: Bench) -> dict[str, Any]:
@@ -146,7 +149,7 @@ def cold(bench: Bench) -> dict[str, Any]:
         calls = {name: lambda i, c=command: run(c) for name, command in commands.items()}
         for call in calls.values():
             call(0)  # files into the cache
-        return paired(calls, PEER, bench.rounds + 2, 1, "starts a second")
+        return paired(calls, [PEER], bench.rounds + 2, 1, "starts a second")
 
 
 def memory(bench: Bench) -> dict[str, Any]:
@@ -192,13 +195,8 @@ def large(bench: Bench) -> dict[str, Any]:
             seconds = alternate(calls, len(photos))
     result = {
         "unit": "ms",
-        "against": PEER,
         "rates": {name: spread([s * 1e3 for s in own]) for name, own in seconds.items()},
-        "ratios": {
-            name: spread([a / b for a, b in zip(seconds[PEER], own, strict=True)])
-            for name, own in seconds.items()
-            if name != PEER
-        },
+        "ratios": {PEER: ratios(seconds, PEER)},
     }
     result["iou"] = {
         name: [_iou(a, b) for a, b in zip(own, boxes[PEER], strict=True)]

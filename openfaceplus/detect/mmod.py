@@ -16,7 +16,10 @@ _PIXELS = 640 * 480  # larger pictures are searched at this size: it takes 5.5 m
 
 
 class MmodDetector:
-    """Finds faces at any angle; slow without a graphics processor."""
+    """Finds faces at any angle; slow without a graphics processor.
+
+    Once it has run, it hangs in a forked child: dlib's threads do not outlive a fork.
+    """
 
     def __init__(self, require: Require) -> None:
         path = require("dlib-mmod")

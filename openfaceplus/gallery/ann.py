@@ -20,7 +20,7 @@ from openfaceplus.gallery import files
 from openfaceplus.gallery.base import GONE, Gallery
 
 # Neighbours a template has, candidates when it is added and when a probe is searched.
-LINKS, ADDING, SEARCHING = 16, 64, 128
+LINKS, ADDING, SEARCHING = 16, 128, 192
 _CANDIDATES = 32  # at least so many are compared again, exactly
 
 

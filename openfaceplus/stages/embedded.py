@@ -47,7 +47,8 @@ def embed_folder(
     """Align and embed all photos below ``photos/<person>/``; chips and vectors stay in ``cache``.
 
     Faces are kept whatever their quality, since an evaluation must not leave out the hard ones;
-    ``leave_out`` names photos, by path or file name, that are not to be used all the same.
+    ``leave_out`` names photos, by path or file name, that are not to be used all the same; raises
+    UsageError for a name that no photo has.
     """
     options = align.AlignOptions(keep_flawed=True, commercial=commercial)
     chips, embeddings = cache / "aligned-images", cache / "generated-embeddings"
@@ -57,10 +58,16 @@ def embed_folder(
     )
     vectors, paths = read_vectors(embeddings)
     found = dict(zip(paths, vectors, strict=True))
+    names = [{row["photo"], Path(row["photo"]).name} for row in aligned.rows]
+    if missing := set(leave_out).difference(*names):
+        raise UsageError(
+            f"{photos}: no photo is {min(missing)!r}, which is to be left out; "
+            "give paths or names with their endings"
+        )
     rows = [
         row
-        for row in aligned.rows
-        if row["person"] and not {row["photo"], Path(row["photo"]).name} & set(leave_out)
+        for row, known in zip(aligned.rows, names, strict=True)
+        if row["person"] and not known & set(leave_out)
     ]
     if not rows:
         raise UsageError(f"{photos}: no photo is left to evaluate")
