@@ -22,7 +22,7 @@ SCRIPTS = sorted(
 STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
-        "manifest", "version", "weights", "recipe", "thresholds",
+        "manifest", "version", "threads", "weights", "recipe", "thresholds",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "gallery", "track", "evaluate",

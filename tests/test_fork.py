@@ -11,7 +11,7 @@ import onnx_files
 import pytest
 from running import environment, save
 
-from openfaceplus.weights.onnx_session import thread_count
+from openfaceplus.threads import thread_count
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

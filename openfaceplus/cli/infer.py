@@ -110,11 +110,11 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
 
 def _look(args: Any, model: Any, paths: Sequence[Path]) -> Iterator[Any]:
     """The photos' embedded faces in their order: one by one, or many by several processes."""
-    from openfaceplus.errors import UsageError
-
     options = {"largest": not args.multi, "max_pixels": args.max_pixels}
-    if args.jobs is not None and args.jobs < 1:
-        raise UsageError("--jobs takes a number from 1 up")
+    if args.jobs is not None:
+        from openfaceplus.stages import workers
+
+        workers.processes(args.jobs, len(paths))  # refuses what is no number of processes
     if len(paths) < _MANY or args.jobs == 1 or device_of(args) != "cpu":
         for path in paths:
             yield from model.pipeline.look([path], **options)

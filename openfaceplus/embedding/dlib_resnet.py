@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 from openfaceplus.embedding.base import Embedder, weights_file
 from openfaceplus.embedding.engine import Engine, OnnxEngine, TorchEngine
@@ -26,6 +27,8 @@ class DlibResnet(Embedder):
     names a ``.dat`` in place of the one that pip installed.
     """
 
+    name: ClassVar = "dlib-resnet-v1"
+    """Of the space of its vectors."""
     chip = ChipSpec(dlib_plan.SIZE, "dlib", 0.25)
     dim = dlib_plan.DIM
 
@@ -41,8 +44,29 @@ class DlibResnet(Embedder):
         threads: int | None = None,
     ):
         path, digest = weights_file(self.model(), weights)
-        self.space = Space("dlib-resnet-v1", digest)
-        self.engine = _engine(path, digest, engine, device, threads)
+        self.space = Space(self.name, digest)
+        self.engine = self._engine(path, digest, engine, device, threads)
+
+    def _engine(
+        self, path: Path, digest: str, engine: str, device: str, threads: int | None
+    ) -> Engine:
+        if engine not in ENGINES:
+            raise UsageError(
+                f"there is no engine named {engine!r}; known are: {', '.join(ENGINES)}"
+            )
+        if engine == "auto":
+            ready = device == "cpu" and find_spec("onnxruntime") and find_spec("onnx")
+            engine = "onnx" if ready else "torch"
+        if engine == "torch":
+            from openfaceplus.embedding.nets.dlib_resnet import DlibResnetModule
+
+            return TorchEngine(DlibResnetModule(_weights(path)), device, threads)
+        if device != "cpu":
+            raise UsageError(
+                f"the onnx engine runs on the CPU, not on {device!r}; choose engine torch"
+            )
+        name = f"dlib-resnet-{digest[:16]}-{dlib_plan.GRAPH_VERSION}"
+        return OnnxEngine(cached(name, lambda: _graph(path, "dlib_onnx")), threads, path)
 
 
 class DlibInt8(DlibResnet):
@@ -53,43 +77,23 @@ class DlibInt8(DlibResnet):
     of its integers were measured with those. Loss and speed: docs/models.md.
     """
 
-    def __init__(
-        self,
-        weights: Path | str | None = None,
-        engine: str = "auto",
-        device: str = "cpu",
-        threads: int | None = None,
-    ):
+    name = "dlib-resnet-v1-int8"
+
+    def _engine(
+        self, path: Path, digest: str, engine: str, device: str, threads: int | None
+    ) -> Engine:
         if device != "cpu" or engine not in ("auto", "onnx"):
             raise UsageError(
                 f"dlib-int8 runs in ONNX Runtime on the CPU, not on {device!r} by engine "
                 f"{engine!r}; choose the embedder dlib"
             )
-        path, digest = weights_file(self.model(), weights)
         if digest != find(self.model()).sha256:
             raise ModelCorrupt(
                 f"{path}: not dlib's face ResNet v1 as published, which alone dlib-int8 takes; "
                 "choose the embedder dlib for other weights"
             )
-        self.space = Space("dlib-resnet-v1-int8", digest)
         name = f"dlib-resnet-int8-{digest[:16]}-{dlib_plan.GRAPH_VERSION}.{dlib_ranges.VERSION}"
-        self.engine = OnnxEngine(cached(name, lambda: _graph(path, "dlib_int8")), threads, path)
-
-
-def _engine(path: Path, digest: str, engine: str, device: str, threads: int | None) -> Engine:
-    if engine not in ENGINES:
-        raise UsageError(f"there is no engine named {engine!r}; known are: {', '.join(ENGINES)}")
-    if engine == "auto":
-        ready = device == "cpu" and find_spec("onnxruntime") and find_spec("onnx")
-        engine = "onnx" if ready else "torch"
-    if engine == "torch":
-        from openfaceplus.embedding.nets.dlib_resnet import DlibResnetModule
-
-        return TorchEngine(DlibResnetModule(_weights(path)), device, threads)
-    if device != "cpu":
-        raise UsageError(f"the onnx engine runs on the CPU, not on {device!r}; choose engine torch")
-    name = f"dlib-resnet-{digest[:16]}-{dlib_plan.GRAPH_VERSION}"
-    return OnnxEngine(cached(name, lambda: _graph(path, "dlib_onnx")), threads, path)
+        return OnnxEngine(cached(name, lambda: _graph(path, "dlib_int8")), threads, path)
 
 
 def _weights(path: Path) -> dlib_plan.Weights:

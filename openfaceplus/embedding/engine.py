@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from openfaceplus.errors import UsageError
-from openfaceplus.weights.onnx_session import open_session, thread_count
+from openfaceplus.threads import thread_count
+from openfaceplus.weights.onnx_session import open_session
 
 if TYPE_CHECKING:
     from torch import nn

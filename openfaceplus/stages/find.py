@@ -97,8 +97,7 @@ def find(
     files = walk(unknowns)
     if not files:
         raise UsageError(f"{shown(unknowns)}: holds no photos; put the photos to search there")
-    if jobs is not None and jobs < 1:
-        raise UsageError("--jobs takes a number from 1 up")
+    jobs = workers.processes(jobs, len(files))
     before = results_folder.claimed(output)
     if before is None and not options.overwrite:
         results_folder.refuse_others(output)
@@ -124,7 +123,7 @@ def find(
     ]
     pending = [task for task in tasks if not _is_done(kept.get(task.photo), task, output)]
     begin(references, remarks, len(files))
-    jobs = min(workers.cores() if jobs is None else jobs, max(1, len(pending)))
+    jobs = workers.processes(jobs, len(pending))
     arguments = (
         comparer.pipeline.recipe, references, output, options,
         1 if jobs > 1 else workers.cores(),

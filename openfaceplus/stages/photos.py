@@ -45,10 +45,10 @@ def embed_photos(
     grow with the number of photos. A photo that cannot be read is a result with an error.
     """
     paths = list(paths)
-    jobs = workers.cores() if jobs is None else jobs
+    jobs = workers.processes(jobs, len(paths))
     if device != "cpu" or len(paths) <= CHUNK:
-        jobs = min(jobs, 1)
-    rounds = math.ceil(len(paths) / (CHUNK * max(1, jobs)))
+        jobs = 1
+    rounds = math.ceil(len(paths) / (CHUNK * jobs))
     size = math.ceil(len(paths) / max(1, rounds * jobs)) or 1  # so that all have as much to do
     chunks = [paths[i : i + size] for i in range(0, len(paths), size)]
     options = {"device": device, "commercial": commercial, "threads": 1 if jobs > 1 else None}

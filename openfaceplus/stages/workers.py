@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from openfaceplus.errors import OpenFacePlusError, UsageError
+from openfaceplus.threads import cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,9 +25,14 @@ Result = TypeVar("Result")
 _worker: Callable[[Any], Any] | None = None
 
 
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def processes(jobs: int | None, items: int) -> int:
+    """How many share so many items: ``jobs``, or one a core, and no more than there are items.
+
+    Raises UsageError for a number of jobs below one.
+    """
+    if jobs is not None and jobs < 1:
+        raise UsageError("--jobs takes a number from 1 up")
+    return min(cores() if jobs is None else jobs, max(1, items))
 
 
 def run(
@@ -43,9 +49,7 @@ def run(
     process dies.
     """
     items = list(items)
-    jobs = min(cores() if jobs is None else jobs, max(1, len(items)))
-    if jobs < 1:
-        raise UsageError("--jobs takes a number from 1 up")
+    jobs = processes(jobs, len(items))
     if jobs == 1:
         yield from map(make_worker(*arguments), items)
         return

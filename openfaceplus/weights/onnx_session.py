@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 import weakref
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.errors import ModelCorrupt, ModelMissing, UsageError
+from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.threads import thread_count
 
 
 class Session:
@@ -122,17 +122,3 @@ def run_session(
             f"{name}: the graph fails when run ({reason}); export it again, or describe its input "
             "with --embedder-spec"
         ) from None
-
-
-def thread_count(threads: int | None) -> int:
-    """``threads``, or for None as many as there are cores that this process may use; but one in a
-    process that ``multiprocessing`` started, since the others of its pool have the other cores."""
-    if threads is None:
-        processes = sys.modules.get("multiprocessing.process")
-        if processes is not None and processes.parent_process() is not None:
-            return 1
-        affinity = getattr(os, "sched_getaffinity", None)
-        return len(affinity(0)) if affinity else os.cpu_count() or 1
-    if threads < 1:
-        raise UsageError(f"{threads} threads cannot run a network; give 1 or more")
-    return threads
