@@ -30,7 +30,7 @@ from running import (
     table,
 )
 
-MANY = 160
+MANY = 400
 
 
 def processes(marker: str) -> list[int]:
