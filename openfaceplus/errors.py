@@ -16,75 +16,130 @@
     +-- StorageError           a file cannot be written or does not hold what it should
     +-- UsageError             an option or argument makes no sense
 
-Every message names the file or option concerned and says what to do about it.
+Each has a stable ``code``, says which ``field`` (the name of a parameter) or file it is about, and
+what to do (``remedy``). The words are neutral: a command line names its flag for the field, a
+server its JSON key.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class OpenFacePlusError(Exception):
-    """Base of all errors raised on purpose; its text is fit for a user."""
+    """Base of all errors raised on purpose; its text is fit for a user.
+
+    ``problem`` says what is wrong, naming the file if there is one; ``remedy`` what to do about it;
+    ``field`` is the Python name of the parameter concerned, such as ``far`` or ``max_pixels``.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, problem: str, *, remedy: str = "", field: str | None = None) -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem, self.remedy, self.field = problem, remedy, field
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keywords survive the way from a worker process.
+        return type(self)._restored, (self.problem, self.remedy, self.field)
+
+    @classmethod
+    def _restored(cls, problem: str, remedy: str, field: str | None) -> OpenFacePlusError:
+        return cls(problem, remedy=remedy, field=field)
+
+    def to_dict(self) -> dict[str, str | None]:
+        """For JSON: ``code``, ``problem``, ``field`` and ``remedy``."""
+        return {
+            "code": self.code,
+            "problem": self.problem,
+            "field": self.field,
+            "remedy": self.remedy or None,
+        }
 
 
 class PhotoError(OpenFacePlusError):
     """A photo cannot be used. ``status`` is the word that stands in result tables."""
 
-    status = "unreadable"
+    code = "photo"
+    status: ClassVar[str] = "unreadable"
 
 
 class UnreadablePhoto(PhotoError):
     """The file is not an image that can be decoded."""
 
+    code = "photo_unreadable"
+
 
 class PhotoTooLarge(PhotoError):
     """The photo has more pixels than the limit allows."""
 
+    code = "photo_too_large"
     status = "too_large"
 
 
 class NoFace(PhotoError):
     """No face was found in the photo."""
 
+    code = "no_face"
     status = "no_face"
 
 
 class SeveralFaces(PhotoError):
     """Exactly one face was needed and several were found."""
 
+    code = "several_faces"
     status = "several_faces"
 
 
 class ModelError(OpenFacePlusError):
     """A model file cannot be used."""
 
+    code = "model"
+
 
 class ModelMissing(ModelError):
     """The model is neither installed nor downloaded."""
+
+    code = "model_missing"
 
 
 class ModelCorrupt(ModelError):
     """The model file's hash, size or content is not what it should be."""
 
+    code = "model_corrupt"
+
 
 class UnsafeFile(ModelError):
     """Loading the file would run code of unknown origin; nothing in it was run."""
+
+    code = "unsafe_file"
 
 
 class LicenceError(ModelError):
     """The model's licence forbids the use that was stated."""
 
+    code = "licence"
+
 
 class SpaceMismatch(OpenFacePlusError):
     """Embeddings of two different networks or settings would be compared."""
+
+    code = "space_mismatch"
 
 
 class TrainingError(OpenFacePlusError):
     """The data cannot make a classifier; the message says what is needed."""
 
+    code = "training"
+
 
 class StorageError(OpenFacePlusError):
     """A file cannot be written, or does not hold what its name promises."""
 
+    code = "storage"
+
 
 class UsageError(OpenFacePlusError):
     """An option or argument makes no sense."""
+
+    code = "usage"
