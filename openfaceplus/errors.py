@@ -6,6 +6,9 @@
     |   +-- PhotoTooLarge      more pixels than allowed
     |   +-- NoFace             no face found
     |   +-- SeveralFaces       one face needed, several found
+    |   +-- FlawedFace         it cannot be judged
+    |       +-- FaceTooSmall
+    |       +-- FaceTooBlurred
     +-- ModelError             a model file cannot be used
     |   +-- ModelMissing       not installed, not downloaded
     |   +-- ModelCorrupt       its hash, size or content is wrong
@@ -89,6 +92,27 @@ class SeveralFaces(PhotoError):
 
     code = "several_faces"
     status = "several_faces"
+
+
+class FlawedFace(PhotoError):
+    """The face cannot be judged; ``status`` says what is wrong with it."""
+
+    code = "flawed_face"
+    status = "flawed"
+
+
+class FaceTooSmall(FlawedFace):
+    """The face has too few pixels to be recognised."""
+
+    code = "face_too_small"
+    status = "too_small"
+
+
+class FaceTooBlurred(FlawedFace):
+    """The face is too blurred to be recognised."""
+
+    code = "face_too_blurred"
+    status = "too_blurred"
 
 
 class ModelError(OpenFacePlusError):

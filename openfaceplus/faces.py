@@ -75,6 +75,13 @@ class Face:
         """
         return self.score * self.box.side
 
+    def scaled(self, factor: float) -> Face:
+        """The same face in a photo enlarged by ``factor``."""
+        if factor == 1:
+            return self
+        points = None if self.landmarks is None else self.landmarks * factor
+        return Face(self.box.scaled(factor), self.score, points)
+
 
 @dataclass(frozen=True, slots=True)
 class ChipSpec:

@@ -1,4 +1,4 @@
-"""What an embedding network of somebody else's wants of its input: known presets, or a JSON file.
+"""What an embedding network of somebody else's wants of its input: a preset, or a JSON file.
 
 A JSON object with any of the fields of ``EmbedderSpec``; those left out are the preset's:
 
@@ -57,17 +57,7 @@ class EmbedderSpec:
         return asdict(self)
 
 
-PRESETS = {
-    "arcface": EmbedderSpec(),
-    "adaface": EmbedderSpec(colour="BGR"),
-    "sface": EmbedderSpec(mean=0.0, std=1.0),
-    # FaceNet learned boxes with a border, the face upright or not; see docs/models.md.
-    "facenet": EmbedderSpec(160, std=128.0, template="dlib", padding=0.35),
-    "onnx": EmbedderSpec(),
-}
-
-
-def read_spec(path: Path | str, preset: str = "onnx") -> EmbedderSpec:
+def read_spec(path: Path | str, preset: EmbedderSpec) -> EmbedderSpec:
     """The preset with what the JSON file changes.
 
     Raises ModelMissing for a file that cannot be read, UsageError for one that makes no sense.
@@ -80,7 +70,7 @@ def read_spec(path: Path | str, preset: str = "onnx") -> EmbedderSpec:
         raise UsageError(f"{path}: is no JSON ({error}); it takes an object of fields") from None
     if not isinstance(found, dict):
         raise UsageError(f"{path}: holds no JSON object; it takes one, such as {{'size': 112}}")
-    return make_spec(found, PRESETS[preset], path)
+    return make_spec(found, preset, path)
 
 
 def make_spec(values: Mapping[str, Any], preset: EmbedderSpec, origin: Path | str) -> EmbedderSpec:

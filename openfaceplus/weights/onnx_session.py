@@ -119,6 +119,7 @@ def run_session(
     except (errors.Fail, errors.InvalidArgument, errors.RuntimeException) as error:
         reason = (str(error).strip().splitlines() or ["unknown"])[0]
         raise ModelCorrupt(
-            f"{name}: the graph fails when run ({reason}); export it again, or describe its input "
-            "with --embedder-spec"
+            f"{name}: the graph fails when run ({reason})",
+            remedy="export it again, or describe its input in a spec",
+            field="spec",
         ) from None
