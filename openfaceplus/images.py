@@ -135,6 +135,12 @@ def as_photo(
     raise unreadable(None, f"{type(source).__name__} is no photo", remedy)
 
 
+def name_of(source: Any) -> str:
+    """What to call a photo in a sentence: its file, or the photo."""
+    path = source.path if isinstance(source, Photo) else source
+    return shown(path) if isinstance(path, (str, os.PathLike)) else "the photo"
+
+
 def save_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
     """Write (height, width[, 3]) uint8 RGB pixels atomically in the format of the path's ending.
 

@@ -12,13 +12,15 @@ from typing import Any
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
+from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw
 from openfaceplus.errors import NoFace, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
-from openfaceplus.images import MAX_PIXELS, Photo
+from openfaceplus.images import MAX_PIXELS, name_of
 from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, detector_of
+from openfaceplus.weights import Progress
 
 _PLACES = (
     "classifier.pkl",
@@ -77,9 +79,12 @@ class Model:
         detector: str | None = None,
         network: str | None = None,
         predictor: str | None = None,
-        **options: Any,
+        commercial: bool = False,
+        device: str = "cpu",
+        threads: int | None = None,
+        progress: Progress | None = None,
     ) -> Model:
-        """Read a model folder or ``classifier.pkl``; options go to the pipeline.
+        """Read a model folder or ``classifier.pkl``; the last four go to the pipeline.
 
         Raises UnsafeFile for a file that would run code, ModelError if a network is missing,
         SpaceMismatch if it is not the one that the classifier was trained with.
@@ -93,7 +98,9 @@ class Model:
         except StorageError as error:
             raise StorageError(f"{shown(path)}: {error}; train again") from error
         recipe = replace(recipe, **{key: value for key, value in changes.items() if value})
-        pipeline = Pipeline(recipe, **options)
+        pipeline = Pipeline(
+            recipe, commercial=commercial, device=device, threads=threads, progress=progress
+        )
         classifier.check_space(str(pipeline.space))
         return cls(classifier, pipeline)
 
@@ -123,7 +130,7 @@ class Model:
         if found.error is not None:
             raise found.error
         if not found.faces:
-            raise NoFace(f"{_name(found.source)}: no face found")
+            raise NoFace(f"{name_of(found.source)}: no face found")
         policy = policy or Policy()
         limit = policy.threshold
         if limit is None:
@@ -147,11 +154,6 @@ class Model:
             # A stranger's photo is wrong if any of its faces is accepted.
             far = 1 - (1 - far) ** (1 / faces)
         return self._thresholds(far, sure)
-
-
-def _name(source: Any) -> str:
-    path = source.path if isinstance(source, Photo) else source
-    return shown(path) if isinstance(path, (str, os.PathLike)) else "the photo"
 
 
 def label_of(decision: Decision) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from openfaceplus.decoding import Photo
 from openfaceplus.errors import PhotoError
 from openfaceplus.faces import Chip, Face
-from openfaceplus.decoding import Photo
 from openfaceplus.images import MAX_PIXELS, as_photo
 from openfaceplus.loaded import VIEWS, LoadedRecipe
 from openfaceplus.quality import flaw
@@ -94,7 +94,7 @@ class Pipeline(LoadedRecipe):
             try:
                 photo, faces, inside = self._find(source, given, largest, photos, max_pixels)
             except PhotoError as error:
-                found.append(((), None, error))
+                found.append(([], None, error))
                 continue
             pairs = zip(faces, inside, strict=True)
             views += [[self._crop(photo, *pair, padding) for padding in paddings] for pair in pairs]

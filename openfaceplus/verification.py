@@ -22,10 +22,11 @@ from openfaceplus.errors import (
 )
 from openfaceplus.faces import Box
 from openfaceplus.files import sweep
-from openfaceplus.images import as_photo, photos_in
+from openfaceplus.images import MAX_PIXELS, name_of, photos_in
 from openfaceplus.pipeline import Pipeline
+from openfaceplus.quality import flawed
 from openfaceplus.recipe import Recipe, recipe
-from openfaceplus.weights import cache_folder, safe
+from openfaceplus.weights import Progress, cache_folder, safe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,10 +66,10 @@ class Comparer:
     """Embeds faces and knows which distance still counts as the same person.
 
     With ``distance`` the limit is the user's, and distances are those of the network's own output
-    for the chip alone, as the classic limits mean them (0.6 for dlib; 0.52 or 0.7 for nn4.small2).
-    Without, embeddings are the recipe's and the limit comes from their measured table at ``far``.
-    In place of the recipe its fields may be given, such as ``profile`` and ``embedder``; other
-    options go to the pipeline.
+    for the chip alone, as the classic limits mean them (0.6 for dlib; 0.52 or 0.7 for nn4.small2);
+    such a limit judges all faces, however small or blurred. Without, embeddings are the recipe's,
+    the limit comes from their measured table at ``far``, and faces that cannot be recognised are
+    refused.
     """
 
     def __init__(
@@ -78,24 +79,29 @@ class Comparer:
         far: float = FAR,
         distance: float | None = None,
         table: Path | None = None,
-        **options: Any,
+        max_pixels: int = MAX_PIXELS,
+        commercial: bool = False,
+        device: str = "cpu",
+        threads: int | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        fields = [key for key in options if key in Recipe.__dataclass_fields__]
-        changes = {key: options.pop(key) for key in fields}
-        chosen = replace(chosen, **changes) if chosen else recipe(**changes)
+        chosen = chosen or recipe()
         if distance is not None:
             if not 0 < distance < math.inf:
-                raise UsageError("--distance takes a number above 0")
+                raise UsageError(f"a distance is above 0, not {distance:g}", field="distance")
             chosen = replace(chosen, views=1)
-        self.pipeline = Pipeline(chosen, **options)
+        self.pipeline = Pipeline(
+            chosen, commercial=commercial, device=device, threads=threads, progress=progress
+        )
         self.distance = distance
         self.far = None if distance is not None else far
         self._table = table
+        self._max_pixels = max_pixels
 
     @property
     def space(self) -> str:
-        """What distances are measured in."""
-        return f"{self.pipeline.space}{'/raw' if self.distance is not None else ''}"
+        """What distances are measured in, and of which faces: all, or those that can be judged."""
+        return f"{self.pipeline.space}/{'judged' if self.distance is None else 'raw'}"
 
     def limit(self, comparisons: int = 1) -> float:
         """The greatest distance accepted; ``far`` then holds for that many comparisons together.
@@ -113,54 +119,75 @@ class Comparer:
                 raise
             raise UsageError(
                 f"a rate of {self.far:g} for a search among {comparisons} people leaves each a "
-                f"part: {error}; ask for a higher --far, give --distance, or train a model"
+                f"part: {error}",
+                remedy="ask for a higher rate, give a distance, or train a model",
+                field="far",
             ) from error
         return max(0.0, 2 - 2 * cosine) ** 0.5
 
     def embed(self, source: Any, single: bool = False) -> tuple[np.ndarray, Box]:
         """The vector, (dimensions,) float32, and box of the most prominent face.
 
-        Raises PhotoError: NoFace, and with ``single`` SeveralFaces.
+        Raises PhotoError: NoFace, FlawedFace where the limit is a measured one, and with ``single``
+        SeveralFaces.
         """
-        photo = as_photo(source)
-        faces = self.pipeline.faces(photo, largest=not single)
-        name = str(photo.path or "the photo")
-        if not faces:
+        (found,) = self.pipeline.look(
+            [source],
+            largest=not single,
+            max_pixels=self._max_pixels,
+            vectors="views" if self.distance is None else "network",
+        )
+        name = name_of(source)
+        if found.error is not None:
+            raise found.error
+        if not found.faces:
             raise NoFace(f"{name}: no face found")
-        if single and len(faces) > 1:
-            raise SeveralFaces(f"{name}: {len(faces)} faces found where one was needed")
-        views = self.pipeline.views(photo, faces[0])
-        if self.distance is not None:
-            return self.pipeline.raw(views)[0], faces[0].box
-        return self.pipeline.embed([views])[0], faces[0].box
+        if single and len(found.faces) > 1:
+            raise SeveralFaces(f"{name}: {len(found.faces)} faces found where one was needed")
+        if found.flaws[0] is not None and self.distance is None:
+            raise flawed(name, found.flaws[0])
+        return found.vectors[0], found.faces[0].box
 
-
-def verify(
-    first: Any, second: Any, *, comparer: Comparer | None = None, **options: Any
-) -> Verification:
-    """Whether the most prominent faces of two photos are one person's.
-
-    Photos are paths, bytes, file objects, PIL images or RGB uint8 arrays. Options are those of
-    ``Comparer``, which may also be given to be used again. Raises PhotoError for a photo without a
-    face or that cannot be read.
-    """
-    comparer = comparer or Comparer(**options)
-    limit = comparer.limit()
-    (a, box_a), (b, box_b) = comparer.embed(first), comparer.embed(second)
-    distance = _distance(a, b)
-    return Verification(distance <= limit, distance, limit, comparer.far, (box_a, box_b))
+    def verify(self, first: Any, second: Any) -> Verification:
+        """Whether the most prominent faces of two photos are one person's."""
+        limit = self.limit()
+        (a, box_a), (b, box_b) = self.embed(first), self.embed(second)
+        distance = _distance(a, b)
+        return Verification(distance <= limit, distance, limit, self.far, (box_a, box_b))
 
 
 class Database:
     """A folder with one photo a person, whose file names are the people's names.
 
     Embeddings are kept in the cache folder, never beside the photos, and made anew when a file
-    changes. ``unusable`` says of each photo left out why.
+    changes. ``unusable`` says of each photo left out why. In place of a ``comparer`` the most used
+    of its settings may be given.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], **options: Any) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        comparer: Comparer | None = None,
+        *,
+        far: float = FAR,
+        distance: float | None = None,
+        table: Path | None = None,
+        max_pixels: int = MAX_PIXELS,
+        profile: str = "dlib",
+        detector: str | None = None,
+        embedder: str | None = None,
+        views: int | None = None,
+        commercial: bool = False,
+    ) -> None:
         self.folder = Path(folder)
-        self.comparer = Comparer(**options)
+        self.comparer = comparer or Comparer(
+            recipe(profile, detector=detector, embedder=embedder, views=views),
+            far=far,
+            distance=distance,
+            table=table,
+            max_pixels=max_pixels,
+            commercial=commercial,
+        )
         self.unusable: dict[str, str] = {}
         self._people: dict[str, np.ndarray] = {}
         self.refresh()

@@ -22,12 +22,14 @@ SCRIPTS = sorted(
 STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
-        "manifest", "version", "threads", "weights", "recipe", "thresholds",
+        "manifest", "version", "threads", "weights", "thresholds",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "gallery", "track", "evaluate",
     },
-    "composition": {"pipeline", "model", "api", "verification", "stages", "database"},
+    "composition": {
+        "recipe", "loaded", "pipeline", "model", "api", "verification", "stages", "database",
+    },
     "edges": {"cli", "server", "compat"},
 }  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(STREETS.values()) for name in names}

@@ -384,10 +384,10 @@ def test_commands_say_what_is_wrong(invoke, folders, tmp_path, monkeypatch):
     assert done.exit_code == 1 and "a.jpg (cannot identify" in done.stderr and not done.stdout
     monkeypatch.setenv("OPENFACEPLUS_MODELS", str(tmp_path))
     (tmp_path / "dlib_face_recognition_resnet_model_v1.dat").write_bytes(b"")
-    models.embedder.cache_clear()
+    models.pipeline.cache_clear()
     done = invoke("recognition", known, check)
     assert done.exit_code == 1 and "has 0 bytes" in done.stderr
-    models.embedder.cache_clear()
+    models.pipeline.cache_clear()
 
 
 def test_without_click_the_functions_stay(tmp_path):

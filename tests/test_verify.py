@@ -190,7 +190,7 @@ def test_whois(staff, pair, rates, astronaut):
     one = openfaceplus.verify(*pair[:2], far=0.0005, table=rates).limit
     assert data["limit"] == pytest.approx(one, abs=1e-4)
     said = refused("whois", pair[1], *words, "--far", "0.0001")
-    assert "among 2 people" in said and "0.0001" in said and "--distance" in said
+    assert "among 2 people" in said and "0.0001" in said and "give a distance" in said
     assert call("whois", pair[1], "--db", staff, "--distance", 0.6).stdout.startswith("It is")
 
 

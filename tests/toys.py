@@ -1,4 +1,4 @@
-"""A detector and an embedder of a few lines, as somebody would add them: one file, one line each."""
+"""A detector and an embedder as somebody would add them: a file, and a line in each table."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
             try:
                 decisions = model.judge(found, policy)
                 if args.annotate:
-                    _annotate(args.annotate / names[path], path, decisions, args.max_pixels)
+                    _annotate(args.annotate / names[path], found.photo, decisions)
             except PhotoError as problem:
                 error, decisions, failed = problem, [], True
             if args.json:
@@ -110,7 +110,9 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
 
 def _look(args: Any, model: Any, paths: Sequence[Path]) -> Iterator[Any]:
     """The photos' embedded faces in their order: one by one, or many by several processes."""
-    options = {"largest": not args.multi, "max_pixels": args.max_pixels}
+    options = {
+        "largest": not args.multi, "max_pixels": args.max_pixels, "photos": bool(args.annotate),
+    }  # fmt: skip
     if args.jobs is not None:
         from openfaceplus.stages import workers
 
@@ -179,12 +181,11 @@ def _as_dict(path: Path, error: Exception | None, decisions: Sequence[Any]) -> d
     }
 
 
-def _annotate(to: Path, path: Path, decisions: Sequence[Any], max_pixels: int) -> None:
-    from openfaceplus.images import read_photo, save_image
+def _annotate(to: Path, photo: Any, decisions: Sequence[Any]) -> None:
+    from openfaceplus.images import save_image
     from openfaceplus.model import annotate
 
-    # Read once more: what was searched may have been smaller.
-    save_image(to, annotate(read_photo(path, max_pixels=max_pixels), decisions))
+    save_image(to, annotate(photo, decisions))
     print(f"annotated: {to}", file=sys.stderr)
 
 

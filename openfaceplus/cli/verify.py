@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parse.add_argument("--as", dest="name", metavar="NAME", help="the person it is said to be")
     parse.add_argument("--db", type=Path, metavar="FOLDER", help="one photo a person, NAME.jpg")
     add_comparison(parse)
+    common.add_max_pixels(parse)
     common.add_recipe(parse)
     return common.run(parse, argv, _verify)
 
@@ -52,6 +53,7 @@ def comparison_of(args: Any) -> dict[str, Any]:
     from openfaceplus.recipe import recipe
 
     return {
+        "max_pixels": args.max_pixels,
         "chosen": recipe(
             args.profile or "dlib",
             detector=args.detector,
@@ -75,19 +77,20 @@ def rule_of(result: Any) -> str:
 
 
 def _verify(args: Any) -> int:
-    from openfaceplus import verification
     from openfaceplus.errors import UsageError
+    from openfaceplus.verification import Comparer, Database
 
     if (args.name is None) != (args.db is None):
         raise UsageError("--as and --db go together")
     if len(args.photos) != (1 if args.name else 2):
         raise UsageError("name two photos, or one photo with --as NAME --db FOLDER")
+    comparer = Comparer(**comparison_of(args))
     if args.name:
-        database = verification.Database(args.db, **comparison_of(args))
+        database = Database(args.db, comparer)
         say_unusable(database)
         result = database.verify(args.photos[0], args.name)
     else:
-        result = verification.verify(*args.photos, **comparison_of(args))
+        result = comparer.verify(*args.photos)
     if args.json:
         common.print_json(
             {

@@ -21,14 +21,15 @@ def main(argv: list[str] | None = None) -> int:
     parse.add_argument("photo", metavar="PHOTO")
     parse.add_argument("--db", type=Path, required=True, metavar="FOLDER", help="NAME.jpg, ...")
     add_comparison(parse)
+    common.add_max_pixels(parse)
     common.add_recipe(parse)
     return common.run(parse, argv, _whois)
 
 
 def _whois(args: Any) -> int:
-    from openfaceplus.verification import Database
+    from openfaceplus.verification import Comparer, Database
 
-    database = Database(args.db, **comparison_of(args))
+    database = Database(args.db, Comparer(**comparison_of(args)))
     say_unusable(database)
     found = database.whois(args.photo)
     if args.json:

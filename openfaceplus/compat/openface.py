@@ -108,7 +108,7 @@ class AlignDlib:
         if landmarks is None:
             landmarks = self.findLandmarks(picture, bb)
         points = np.asarray(landmarks, np.float32)
-        return chip.cut(picture, points, ChipSpec(imgDim, template))
+        return chip.crop(picture, points, ChipSpec(imgDim, template))
 
     align_v1 = align
 

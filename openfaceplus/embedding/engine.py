@@ -72,7 +72,11 @@ class TorchEngine:
             torch.set_num_threads(1)
             self._process, self._lock = os.getpid(), Lock()
         # TF32 would round a GPU's products to 10 bits; vectors must agree with the CPU's.
-        with self._lock, torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with (
+            self._lock,
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
             made = self._module(torch.tensor(pixels, device=self._device))
             vectors: np.ndarray = made.cpu().numpy()
         return vectors

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw
-from openfaceplus.errors import PhotoError, UsageError
-from openfaceplus.faces import Face
+from openfaceplus.errors import UsageError
 from openfaceplus.files import shown, sweep
-from openfaceplus.images import MAX_PIXELS, Photo, read_photo, save_image, walk
+from openfaceplus.images import MAX_PIXELS, save_image, walk
 from openfaceplus.manifest import Manifest
-from openfaceplus.pipeline import Pipeline
-from openfaceplus.quality import flaw
+from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, recipe
 from openfaceplus.stages import contact_sheet, results_folder, workers
 from openfaceplus.stages.results_folder import (
@@ -103,7 +102,7 @@ def find(
         results_folder.refuse_others(output)
     comparer = Comparer(
         options.chosen, far=options.far, distance=options.distance, table=options.table,
-        commercial=options.commercial, progress=progress,
+        max_pixels=options.max_pixels, commercial=options.commercial, progress=progress,
     )  # fmt: skip
     references, remarks = load_references(knowns, comparer, options.rule, options.table)
     pictures = results_folder.picture_names([file.relative for file in files])
@@ -173,33 +172,34 @@ class _Worker:
             "photo": task.photo, "picture": task.picture, "stamp": task.stamp, "status": "ok",
             "reason": "", "faces": [], "matches": [],
         }  # fmt: skip
-        try:
-            photo = read_photo(task.path, max_pixels=self._max_pixels)
-            faces = sorted(self._pipeline.faces(photo), key=lambda face: face.box.left)
-        except PhotoError as error:
-            return result | {"status": error.status, "reason": str(error), "picture": ""}
-        found = list(self._judge(photo, faces))
+        (seen,) = self._pipeline.look(
+            [task.path],
+            max_pixels=self._max_pixels,
+            vectors="network" if self._raw else "views",
+            photos=True,
+        )
+        if seen.error is not None:
+            return result | {
+                "status": seen.error.status, "reason": str(seen.error), "picture": "",
+            }  # fmt: skip
+        assert seen.photo is not None
+        judged = zip(seen.faces, self._judge(seen), strict=True)
+        pairs = sorted(judged, key=lambda pair: pair[0].box.left)
+        found = [row for _, row in pairs]
         marks = [
-            Mark(face.box.scaled(1 / photo.scale), _label(row), row["decision"] == "match")
-            for face, row in zip(faces, found, strict=True)
+            Mark(face.box.scaled(1 / seen.photo.scale), _label(row), row["decision"] == "match")
+            for face, row in pairs
         ]
-        self._save(photo, marks, task)
+        self._save(seen.photo, marks, task)
         nobody = {} if found else {"status": "no_face", "reason": "no face found"}
         matches = sorted({face["subject"] for face in found if face["decision"] == "match"})
         return result | {"faces": found, "matches": matches} | nobody
 
-    def _judge(self, photo: Photo, faces: Sequence[Face]) -> Iterator[dict[str, Any]]:
-        views = [self._pipeline.views(photo, face) for face in faces]
-        if not views:
-            return
-        if self._raw:
-            vectors = self._pipeline.raw([chips[0] for chips in views])
-        else:
-            vectors = self._pipeline.embed(views)
-        for face, chips, vector in zip(faces, views, vectors, strict=True):
+    def _judge(self, seen: PhotoFaces) -> Iterator[dict[str, Any]]:
+        for face, vector, flaw in zip(seen.faces, seen.vectors, seen.flaws, strict=True):
             judged = self._references.judge(vector)
             # A limit that was measured holds for faces that can be judged; a given one for all.
-            problem = None if self._raw else flaw(chips[0])
+            problem = None if self._raw else flaw
             known = judged.subject if problem is None else None
             yield {
                 "box": list(face.box.rounded()),

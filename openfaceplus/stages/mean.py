@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.errors import UsageError
 from openfaceplus.files import atomic_write
-from openfaceplus.images import read_photo, walk
+from openfaceplus.images import walk
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
 from openfaceplus.stages import workers
@@ -24,13 +24,10 @@ class _Worker:
         self._pipeline = Pipeline(chosen, commercial=commercial)
 
     def __call__(self, path: Path) -> np.ndarray | None:
-        try:
-            faces = self._pipeline.faces(read_photo(path), largest=True)
-        except PhotoError:
+        (found,) = self._pipeline.look([path], largest=True, vectors="none")
+        if not found.faces:
             return None
-        if not faces:
-            return None
-        box, points = faces[0].box, faces[0].landmarks
+        box, points = found.faces[0].box, found.faces[0].landmarks
         return (points - (box.left, box.top)) / (box.width, box.height)
 
 

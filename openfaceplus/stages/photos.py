@@ -20,13 +20,15 @@ class _Worker:
     """Embeds chunks of photos, in whichever process it is made."""
 
     def __init__(
-        self, recipe: Recipe, options: dict[str, Any], largest: bool, max_pixels: int
+        self, recipe: Recipe, options: dict[str, Any], largest: bool, max_pixels: int, photos: bool
     ) -> None:
         self._pipeline = Pipeline(recipe, **options)
-        self._look = {"largest": largest, "max_pixels": max_pixels}
+        self._largest, self._max_pixels, self._photos = largest, max_pixels, photos
 
     def __call__(self, paths: Sequence[Path]) -> list[PhotoFaces]:
-        return self._pipeline.look(paths, **self._look)
+        return self._pipeline.look(
+            paths, largest=self._largest, max_pixels=self._max_pixels, photos=self._photos
+        )
 
 
 def embed_photos(
@@ -38,11 +40,13 @@ def embed_photos(
     device: str = "cpu",
     commercial: bool = False,
     max_pixels: int = MAX_PIXELS,
+    photos: bool = False,
 ) -> Iterator[PhotoFaces]:
     """Embed the faces of many photos, all of them or the most prominent, in the photos' order.
 
     Each of ``jobs`` processes (default: one a core) holds one copy of the models; memory does not
-    grow with the number of photos. A photo that cannot be read is a result with an error.
+    grow with the number of photos. A photo that cannot be read is a result with an error. With
+    ``photos`` results hold the decoded photos, a few at a time.
     """
     paths = list(paths)
     jobs = workers.processes(jobs, len(paths))
@@ -50,7 +54,11 @@ def embed_photos(
         jobs = 1
     rounds = math.ceil(len(paths) / (CHUNK * jobs))
     size = math.ceil(len(paths) / max(1, rounds * jobs)) or 1  # so that all have as much to do
+    if photos:
+        size = 1
     chunks = [paths[i : i + size] for i in range(0, len(paths), size)]
     options = {"device": device, "commercial": commercial, "threads": 1 if jobs > 1 else None}
-    for results in workers.run(_Worker, (recipe, options, largest, max_pixels), chunks, jobs):
+    for results in workers.run(
+        _Worker, (recipe, options, largest, max_pixels, photos), chunks, jobs
+    ):
         yield from results

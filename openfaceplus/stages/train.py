@@ -147,7 +147,13 @@ def train_photos(
     """
     options = options or TrainOptions()
     aligned = align.align(
-        source, output / CHIPS, recipe, align_options, jobs=options.jobs, progress=progress
+        source,
+        output / CHIPS,
+        recipe,
+        align_options,
+        embed=recipe.views > 2 and device == "cpu",
+        jobs=options.jobs,
+        progress=progress,
     )
     if not aligned.succeeded:
         raise TrainingError(
@@ -159,6 +165,7 @@ def train_photos(
         output / CHIPS,
         embeddings,
         recipe,
+        aligned=aligned.rows,
         jobs=options.jobs,
         device=device,
         commercial=options.commercial,

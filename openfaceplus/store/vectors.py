@@ -6,6 +6,7 @@ from 1, and the path of the aligned photo; the person is the name of the folder 
 
 from __future__ import annotations
 
+import base64
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,18 @@ def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
     if not np.isfinite(vectors).all():
         raise StorageError(f"{reps}: holds numbers that are missing or infinite; {_REMEDY}")
     return vectors, chips
+
+
+def encode_vector(vector: np.ndarray) -> str:
+    """A (dimensions,) float32 vector as text for a journal, exactly."""
+    return base64.b64encode(vector.tobytes()).decode()
+
+
+def decode_vector(text: str) -> np.ndarray:
+    """The inverse of ``encode_vector``."""
+    import numpy as np
+
+    return np.frombuffer(base64.b64decode(text), np.float32)
 
 
 def person_of(chip: str) -> str:
