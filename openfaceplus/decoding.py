@@ -103,11 +103,14 @@ def convert(image: Image.Image, limits: Limits) -> Photo:
 
 
 def from_array(pixels: np.ndarray, limits: Limits) -> Photo:
-    """The same for contiguous RGB pixels, which are not copied unless they are reduced."""
+    """The same for contiguous RGB pixels, which are not copied unless they are reduced, and cannot
+    be written to by way of the photo."""
     height, width = pixels.shape[:2]
     _refuse((width, height), None, limits)
     reduction, target = _reduction(width, height, limits)
     if reduction == 1:
+        pixels = pixels.view()
+        pixels.flags.writeable = False
         return Photo(pixels, 1.0, width, height)
     import cv2
 

@@ -502,7 +502,8 @@ def test_as_photo_leaves_its_source_alone(tmp_path):
     with Image.open(tmp_path / "p.jpg") as image:
         assert as_photo(image, working_pixels=9_000).scale > 8
         assert image.size == (960, 640)
-    as_photo(pixels).pixels[:] = 7
+    with pytest.raises(ValueError, match="read-only"):
+        as_photo(pixels).pixels[:] = 7
     assert (pixels == scene(960, 640)).all()
 
 
