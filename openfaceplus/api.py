@@ -148,9 +148,7 @@ def align(
     (found,) = pipeline.look(
         [photo], largest=largest, max_pixels=max_pixels, vectors="none", chips=True
     )
-    if found.error is not None:
-        raise found.error
-    return list(found.chips)
+    return list(found.or_raise().chips)
 
 
 def embed(
@@ -199,9 +197,7 @@ def embed(
         chips = [_checked(face, pipeline) for face in faces]
         return pipeline.embed([[one] for one in chips]) if unit else pipeline.raw(chips)
     (found,) = pipeline.look([faces], max_pixels=max_pixels, vectors="views" if unit else "network")
-    if found.error is not None:
-        raise found.error
-    return found.vectors
+    return found.or_raise().vectors
 
 
 def verify(

@@ -127,9 +127,7 @@ class Model:
 
     def judge(self, found: PhotoFaces, policy: Policy | None = None) -> list[Decision]:
         """Who the faces of a photo are, as ``identify`` says it, with its errors."""
-        if found.error is not None:
-            raise found.error
-        if not found.faces:
+        if not found.or_raise().faces:
             raise NoFace(f"{name_of(found.source)}: no face found")
         policy = policy or Policy()
         limit = policy.threshold

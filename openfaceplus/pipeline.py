@@ -48,6 +48,12 @@ class PhotoFaces:
     chips: Sequence[Chip] = ()
     photo: Photo | None = None
 
+    def or_raise(self) -> PhotoFaces:
+        """This, or its error raised."""
+        if self.error is not None:
+            raise self.error
+        return self
+
 
 class Pipeline(LoadedRecipe):
     """From photos to embedded, judged faces, by one recipe.

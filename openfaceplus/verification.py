@@ -138,9 +138,7 @@ class Comparer:
             vectors="views" if self.distance is None else "network",
         )
         name = name_of(source)
-        if found.error is not None:
-            raise found.error
-        if not found.faces:
+        if not found.or_raise().faces:
             raise NoFace(f"{name}: no face found")
         if single and len(found.faces) > 1:
             raise SeveralFaces(f"{name}: {len(found.faces)} faces found where one was needed")

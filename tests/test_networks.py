@@ -212,7 +212,7 @@ def test_specs_that_make_no_sense(text, said, tmp_path):
     ({"size": 96}, "input is nx3x96x96, not nx3x112x112"),
     ({"layout": "NHWC"}, "input is nx112x112x3, not nx3x112x112"),
     ({"outputs": 2}, "2 outputs"), ({"inputs": 2}, "2 inputs"),
-    ({"kind": "map"}, "shape"), ({"kind": "total"}, "no fixed length"), ({"kind": "nan"}, "none"),
+    ({"kind": "map"}, "shape"), ({"kind": "total"}, "no fixed length"), ({"kind": "nan"}, "NaN"),
 ])  # fmt: skip
 def test_networks_that_are_no_embedder(options, said, tmp_path):
     path = onnx_files.embedder(tmp_path / "odd.onnx", **options)

@@ -89,10 +89,8 @@ class _Worker:
         (seen,) = self._pipeline.look(
             [task.photo], max_pixels=most, vectors="none", chips=True, photos=True
         )
-        if (photo := seen.photo) is None:
-            assert seen.error is not None
-            raise seen.error
-        faces = seen.faces
+        photo, faces = seen.or_raise().photo, seen.faces
+        assert photo is not None
         row |= {"width": str(photo.width), "height": str(photo.height), "faces": str(len(faces))}
         if not faces:
             row |= {"status": "no_face", "reason": f"{shown(task.photo)}: no face found"}
@@ -103,8 +101,7 @@ class _Worker:
             return
         face = faces[0]
         row |= face_to_row(face)
-        problem = None if self._options.keep_flawed else seen.flaws[0]
-        if problem:
+        if (problem := seen.flaws[0]) and not self._options.keep_flawed:
             reason = f"{shown(task.photo)}: the face is {problem.replace('_', ' ')}"
             row |= {"status": problem, "reason": reason}
             return
