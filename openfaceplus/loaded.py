@@ -47,9 +47,9 @@ class LoadedRecipe:
                 field="views",
             )
         self.recipe = recipe
-        self._device = device
+        self.device = device
         self._threads = threads
-        self._commercial = commercial
+        self.commercial = commercial
         self._progress = progress
 
     @once
@@ -78,7 +78,7 @@ class LoadedRecipe:
             self.recipe.embedder,
             weights=self.recipe.network,
             require=self._weights,
-            device=self._device,
+            device=self.device,
             threads=self._threads,
             spec=self.recipe.spec,
         )
@@ -94,7 +94,7 @@ class LoadedRecipe:
         return replace(self.embedder.space, name=name)
 
     def _weights(self, name: str) -> Path:
-        return weights.require(name, commercial=self._commercial, progress=self._progress)
+        return weights.require(name, commercial=self.commercial, progress=self._progress)
 
     def check_alignment(self) -> None:
         """Load what alignment needs, so that what is missing is said before any work starts.

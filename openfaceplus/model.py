@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
 from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw
-from openfaceplus.errors import NoFace, StorageError, UsageError
+from openfaceplus.errors import PhotoError, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
-from openfaceplus.images import MAX_PIXELS, name_of
+from openfaceplus.images import MAX_PIXELS
 from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, detector_of
+from openfaceplus.threads import processes
 from openfaceplus.weights import Progress
 
 _PLACES = (
@@ -28,6 +29,7 @@ _PLACES = (
     "model/generated-embeddings/classifier.pkl",
 )
 VARIABLE = "OPENFACEPLUS_CLASSIFIER"
+_MANY = 64  # photos from which on it pays to start processes
 
 
 def find_classifier(given: str | os.PathLike[str] | None = None) -> Path:
@@ -63,13 +65,44 @@ class Policy:
     prior: float = PRIOR
 
 
-class Model:
-    """A classifier with the pipeline that makes its embeddings."""
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Who is in one of many photos: a decision a face, from left to right, none without a face.
 
-    def __init__(self, classifier: Classifier, pipeline: Pipeline) -> None:
-        self.classifier = classifier
-        self.pipeline = pipeline
-        self._thresholds = lru_cache(maxsize=64)(classifier.calibrate)
+    ``source`` is what the photo was read from, ``error`` why it could not be used. ``others`` is
+    how many more faces were seen where only the largest was asked for. YuNet's and HOG's searches
+    stop at that one (HOG's often before any other), so there may be more. ``photo`` holds the
+    decoded pixels if they were asked for.
+    """
+
+    source: Any
+    decisions: Sequence[Decision] = ()
+    error: PhotoError | None = None
+    others: int = 0
+    photo: Photo | None = None
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``no_face`` or what is wrong with the photo, as in the tables of the stages."""
+        if self.error is not None:
+            return self.error.status
+        return "ok" if self.decisions else "no_face"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A classifier with the pipeline that makes its embeddings.
+
+    A model is an immutable snapshot: training again, or adding people, changes the files and not
+    the models that were loaded from them. Several threads may share one.
+    """
+
+    classifier: Classifier
+    pipeline: Pipeline
+    _thresholds: Callable[..., Threshold] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_thresholds", lru_cache(maxsize=64)(self.classifier.calibrate))
 
     @classmethod
     def load(
@@ -116,19 +149,59 @@ class Model:
         prior: float = PRIOR,
         max_pixels: int = MAX_PIXELS,
     ) -> list[Decision]:
-        """Who is in a photo: one decision a face, from left to right.
+        """Who is in a photo: one decision a face, from left to right; none if no face is found.
 
         ``photo`` is a path, bytes, a file object, a PIL image or an RGB uint8 array. ``largest``
-        judges the most prominent face only. The others are those of ``Policy``. Raises PhotoError,
-        NoFace among them, and UsageError for rates that make no sense.
+        judges the most prominent face only; ``identify_many`` also says how many more it saw. The
+        others are those of ``Policy``. May be called from several threads. Raises PhotoError if
+        the photo cannot be read, UsageError for rates that make no sense.
         """
         (found,) = self.pipeline.look([photo], largest=largest, max_pixels=max_pixels)
         return self.judge(found, Policy(far, sure, per, threshold, prior))
 
+    def identify_many(
+        self,
+        photos: Iterable[Any],
+        *,
+        policy: Policy | None = None,
+        largest: bool = False,
+        jobs: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        keep_photos: bool = False,
+    ) -> Iterator[Identified]:
+        """Who is in each of many photos, in their order.
+
+        ``photos`` is a list or an endless stream of what ``identify`` takes. ``jobs`` processes
+        (default: one a core) share them and take some tens in advance, so memory stays flat; fewer
+        than 64 in a list, all with ``jobs=1``, and those for a graphics processor are done one by
+        one in this process. A photo that cannot be used is a result with an error. Results hold
+        the decoded photo, searched at full size, with ``keep_photos``. May be called from several
+        threads: each call has processes of its own. Raises UsageError for rates that make no sense.
+        """
+        few = isinstance(photos, Sized) and len(photos) < _MANY
+        found: Iterable[PhotoFaces]
+        if processes(jobs) == 1 or few or self.pipeline.device != "cpu":
+            found = (
+                self.pipeline.look(
+                    [photo], largest=largest, max_pixels=max_pixels, photos=keep_photos
+                )[0]
+                for photo in photos
+            )
+        else:
+            from openfaceplus.stages.photos import embed_photos
+
+            found = embed_photos(
+                photos, self.pipeline.recipe, largest=largest, jobs=jobs,
+                commercial=self.pipeline.commercial, max_pixels=max_pixels, photos=keep_photos,
+            )  # fmt: skip
+        for one in found:
+            decisions = self.judge(one, policy) if one.error is None else []
+            yield Identified(one.source, decisions, one.error, one.others, one.photo)
+
     def judge(self, found: PhotoFaces, policy: Policy | None = None) -> list[Decision]:
         """Who the faces of a photo are, as ``identify`` says it, with its errors."""
         if not found.or_raise().faces:
-            raise NoFace(f"{name_of(found.source)}: no face found")
+            return []
         policy = policy or Policy()
         limit = policy.threshold
         if limit is None:

@@ -37,7 +37,9 @@ class PhotoFaces:
     ``source`` is what the photo was read from. ``vectors`` are (n, dimensions) float32, or (n, 0)
     where none were asked for. ``flaws`` says of each face why it cannot be judged, if so. A photo
     that failed has an ``error`` and no faces; one without a face has neither. ``chips`` and the
-    decoded ``photo`` are there on request.
+    decoded ``photo`` are there on request. ``others`` is how many more faces were seen on the way
+    to the largest one. YuNet's and HOG's searches stop there (HOG's often before any other), so
+    there may be more.
     """
 
     source: Any
@@ -47,6 +49,7 @@ class PhotoFaces:
     error: PhotoError | None = None
     chips: Sequence[Chip] = ()
     photo: Photo | None = None
+    others: int = 0
 
     def or_raise(self) -> PhotoFaces:
         """This, or its error raised."""
@@ -92,19 +95,21 @@ class Pipeline(LoadedRecipe):
         """
         import numpy as np
 
-        found: list[tuple[Sequence[Face], Photo | None, PhotoError | None]] = []
+        found: list[tuple[Sequence[Face], Photo | None, PhotoError | None, int]] = []
         views: list[list[Chip]] = []
         paddings = VIEWS[self.recipe.views] if vectors == "views" else (None,)
         for number, source in enumerate(sources):
             given = None if known is None else known[number]
             try:
-                photo, faces, inside = self._find(source, given, largest, photos, max_pixels)
+                photo, faces, inside, others = self._find(
+                    source, given, largest, photos, max_pixels
+                )
             except PhotoError as error:
-                found.append(([], None, error))
+                found.append(([], None, error, 0))
                 continue
             pairs = zip(faces, inside, strict=True)
             views += [[self._crop(photo, *pair, padding) for padding in paddings] for pair in pairs]
-            found.append((faces, photo if photos else None, None))
+            found.append((faces, photo if photos else None, None, others))
         own = [several[0] for several in views]
         if vectors == "views":
             made = self.embed(views)
@@ -113,21 +118,18 @@ class Pipeline(LoadedRecipe):
         else:
             made = np.empty((len(views), 0), np.float32)
         results, start = [], 0
-        for source, (faces, kept, problem) in zip(sources, found, strict=True):
+        for source, (faces, kept, problem, others) in zip(sources, found, strict=True):
             part = slice(start, start + len(faces))
             start = part.stop
             flaws = [flaw(one) for one in own[part]]
-            results.append(
-                PhotoFaces(
-                    source, faces, made[part], flaws, problem, own[part] if chips else (), kept
-                )
-            )
+            cut = own[part] if chips else ()
+            results.append(PhotoFaces(source, faces, made[part], flaws, problem, cut, kept, others))
         return results
 
     def detect(self, photos: Sequence[Photo], largest: bool = False) -> list[list[Face]]:
         """The faces of each photo, most prominent first, in its working pixels, without landmarks.
 
-        With ``largest`` the search may stop at the most prominent one, and only that is returned.
+        With ``largest`` the search may stop at the most prominent one.
         """
         found = []
         pixels = [photo.pixels for photo in photos]
@@ -137,7 +139,7 @@ class Pipeline(LoadedRecipe):
             def subject(face: Face, width: int = width, height: int = height) -> float:
                 return face.prominence * (1 - _AWAY * face.box.away_from_centre(width, height))
 
-            found.append(sorted(faces, key=subject, reverse=True)[: 1 if largest else None])
+            found.append(sorted(faces, key=subject, reverse=True))
         return found
 
     def landmarks(self, photo: Photo, faces: Sequence[Face]) -> list[Face]:
@@ -156,12 +158,14 @@ class Pipeline(LoadedRecipe):
         largest: bool,
         full: bool,
         max_pixels: int,
-    ) -> tuple[Photo, Sequence[Face], list[Face]]:
-        """A photo and its faces, in its pixels at full size and in its working pixels."""
+    ) -> tuple[Photo, Sequence[Face], list[Face], int]:
+        """A photo, its faces in its pixels at full size and in its working pixels, and how many
+        more were seen."""
         if known is None:
             photo, found = self._search(source, largest, full, max_pixels)
-            inside = self.landmarks(photo, found)
-            return photo, [face.scaled(photo.scale) for face in inside], inside
+            inside = self.landmarks(photo, found[: 1 if largest else None])
+            others = len(found) - len(inside)
+            return photo, [face.scaled(photo.scale) for face in inside], inside, others
         photo = as_photo(source, max_pixels=max_pixels)
         inside = self.landmarks(photo, [face.scaled(1 / photo.scale) for face in known])
         faces = [
@@ -170,7 +174,7 @@ class Pipeline(LoadedRecipe):
             else replace(face, landmarks=one.scaled(photo.scale).landmarks)
             for face, one in zip(known, inside, strict=True)
         ]
-        return photo, faces, inside
+        return photo, faces, inside, 0
 
     def _search(
         self, source: Any, largest: bool, full: bool, max_pixels: int
@@ -183,7 +187,8 @@ class Pipeline(LoadedRecipe):
         if largest and encoded and not full and self.detector.reduces:
             photo = as_photo(source, max_pixels=max_pixels, working_pixels=_REDUCED_PIXELS)
             (found,) = self.detect([photo], True)
-            if photo.scale == 1 or any(f.score >= _SURE and f.box.side >= _SIDE for f in found):
+            sure = any(f.score >= _SURE and f.box.side >= _SIDE for f in found[:1])
+            if photo.scale == 1 or sure:
                 return photo, found
         photo = as_photo(source, max_pixels=max_pixels)
         return photo, self.detect([photo], largest)[0]

@@ -108,7 +108,8 @@ def test_every_enrolled_person_is_named_and_json_says_it(model, portraits):
         "obama_and_biden": {"obama", "biden"},
     }
     for line in said:
-        assert set(line) == {"file", "error", "faces"} and line["error"] is None
+        assert set(line) == {"file", "status", "error", "more_faces", "faces"}
+        assert line["status"] == "ok" and line["error"] is None
         for face in line["faces"]:
             left, top, right, bottom = face["box"]
             assert left < right and top < bottom

@@ -12,7 +12,7 @@ from PIL import Image
 from running import call, face, people, portrait, refused, run, save
 
 import openfaceplus
-from openfaceplus.errors import NoFace, PhotoError
+from openfaceplus.errors import PhotoError
 from openfaceplus.images import Photo, as_photo, read_photo
 from openfaceplus.model import Policy
 from openfaceplus.pipeline import Pipeline
@@ -174,9 +174,27 @@ def test_a_large_photo_is_annotated_at_full_size(model, large, tmp_path):
     assert not green[: top - 10].any()
 
 
-def test_a_photo_without_a_face_is_named(model, tmp_path):
+def test_left_out_faces_are_counted(model, tmp_path):
+    pair = save(tmp_path / "pair.png", np.concatenate([face(0), face(3)], axis=1))
+    alone = save(tmp_path / "alone.png", face(0))
+    words = ("infer", "-m", model, "--detector", "hog-full")  # it never stops at the largest
+    said = call(*words, pair, alone).stderr.splitlines()
+    assert [line for line in said if "more" in line] == [
+        f"{pair}: at least 1 more face; --multi names all"
+    ]
+    lines = call(*words, "--json", pair, alone).stdout.splitlines()
+    assert [json.loads(line)["more_faces"] for line in lines] == [1, 0]
+    assert "at least" not in call(*words, "--multi", pair).stderr
+    results = openfaceplus.load(model, detector="hog-full").identify_many([pair], largest=True)
+    assert [(one.others, len(one.decisions)) for one in results] == [(1, 1)]
+
+
+def test_a_photo_without_a_face_is_no_error(model, tmp_path):
     known = openfaceplus.load(model)
     path = save(tmp_path / "wall.png", np.full((90, 90, 3), 120, np.uint8))
     for source in (path, str(path), read_photo(path)):
-        with pytest.raises(NoFace, match=r"wall\.png: no face found"):
-            known.identify(source)
+        assert known.identify(source) == []
+    said = call("infer", "-m", model, "--json", path, expect=1).stdout
+    found = json.loads(said)
+    assert (found["status"], found["faces"]) == ("no_face", [])
+    assert found["error"].endswith("wall.png: no face found")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common
 from openfaceplus.cli.represent import device_of
 
-_MANY = 64  # photos from which on it pays to start processes
+if TYPE_CHECKING:
+    from openfaceplus.model import Identified, Model, Policy
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,7 +72,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
 
 def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
     """Print who is in each photo; 1 if any photo failed, after all others were done."""
-    from openfaceplus.errors import PhotoError, UsageError
+    from openfaceplus.errors import UsageError
     from openfaceplus.images import photos_in
     from openfaceplus.model import Model, Policy
 
@@ -91,44 +92,24 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
     _say_unsupported(model, policy)
     names = _annotation_names(paths)
     failed = False
+    results = model.identify_many(
+        paths, policy=policy, largest=not args.multi, jobs=args.jobs, max_pixels=args.max_pixels,
+        keep_photos=bool(args.annotate),
+    )  # fmt: skip
     with common.progress("infer", len(paths)) as advance:
-        for found in _look(args, model, paths):
-            path, error, decisions = found.source, None, []
-            try:
-                decisions = model.judge(found, policy)
-                if args.annotate:
-                    _annotate(args.annotate / names[path], found.photo, decisions)
-            except PhotoError as problem:
-                error, decisions, failed = problem, [], True
+        for found in results:
+            if args.annotate and found.decisions:
+                _annotate(args.annotate / names[found.source], found)
+            failed |= found.status != "ok"
             if args.json:
-                common.print_json(_as_dict(path, error, decisions))
+                common.print_json(_as_dict(found))
             else:
-                _print(path, error, decisions, args.multi)
+                _print(found, args.multi)
             advance()
     return common.SOME_FAILED if failed else common.OK
 
 
-def _look(args: Any, model: Any, paths: Sequence[Path]) -> Iterator[Any]:
-    """The photos' embedded faces in their order: one by one, or many by several processes."""
-    options = {
-        "largest": not args.multi, "max_pixels": args.max_pixels, "photos": bool(args.annotate),
-    }  # fmt: skip
-    if args.jobs is not None:
-        from openfaceplus.stages import workers
-
-        workers.processes(args.jobs, len(paths))  # refuses what is no number of processes
-    if len(paths) < _MANY or args.jobs == 1 or device_of(args) != "cpu":
-        for path in paths:
-            yield from model.pipeline.look([path], **options)
-        return
-    from openfaceplus.stages.photos import embed_photos
-
-    yield from embed_photos(
-        paths, model.pipeline.recipe, jobs=args.jobs, commercial=args.commercial, **options
-    )
-
-
-def _say_unsupported(model: Any, policy: Any) -> None:
+def _say_unsupported(model: Model, policy: Policy) -> None:
     """Where the user asked for a rate, say if the enrolled people do not support it."""
     from openfaceplus.classify import explain
 
@@ -139,17 +120,18 @@ def _say_unsupported(model: Any, policy: Any) -> None:
                 print(line, file=sys.stderr)
 
 
-def _print(path: Path, error: Exception | None, decisions: Sequence[Any], multi: bool) -> None:
+def _print(found: Identified, multi: bool) -> None:
     from openfaceplus.files import shown
     from openfaceplus.model import centre
 
-    print(f"\n=== {shown(path)} ===", flush=True)
-    if error is not None:
-        print(f"No result: {error}")
+    print(f"\n=== {shown(found.source)} ===", flush=True)
+    if problem := _problem(found):
+        print(f"No result: {problem}")
         return
     if multi:
         print("List of faces in image from left to right")
-    for decision in decisions:
+    for decision in found.decisions:
+        assert decision.box is not None
         place = f" @ x={centre(decision.box)}" if multi else ""
         name = "unknown" if decision.name is None else decision.name
         line = f"Predict {shown(name)}{place} with {decision.confidence:.2f} confidence"
@@ -159,15 +141,29 @@ def _print(path: Path, error: Exception | None, decisions: Sequence[Any], multi:
                 why = f"{decision.note.replace('_', ' ')} to be recognised; {why}"
             line += f" ({why})"
         print(line + ".")
+    if found.others:
+        more = f"at least {found.others} more face{'s' if found.others > 1 else ''}"
+        # Standard output holds what OpenFace prints.
+        print(f"{shown(found.source)}: {more}; --multi names all", file=sys.stderr)
 
 
-def _as_dict(path: Path, error: Exception | None, decisions: Sequence[Any]) -> dict[str, Any]:
+def _problem(found: Identified) -> str | None:
+    from openfaceplus.files import shown
+
+    if found.status == "no_face":
+        return f"{shown(found.source)}: no face found"
+    return None if found.error is None else str(found.error)
+
+
+def _as_dict(found: Identified) -> dict[str, Any]:
     return {
-        "file": str(path),
-        "error": None if error is None else str(error),
+        "file": str(found.source),
+        "status": found.status,
+        "error": _problem(found),
+        "more_faces": found.others,
         "faces": [
             {
-                "box": decision.box.rounded(),
+                "box": decision.box and decision.box.rounded(),
                 "name": decision.name,
                 "closest": decision.closest,
                 "confidence": round(decision.confidence, 4),
@@ -176,16 +172,17 @@ def _as_dict(path: Path, error: Exception | None, decisions: Sequence[Any]) -> d
                 "threshold": round(decision.threshold, 4) if isfinite(decision.threshold) else None,
                 "note": decision.note,
             }
-            for decision in decisions
+            for decision in found.decisions
         ],
     }
 
 
-def _annotate(to: Path, photo: Any, decisions: Sequence[Any]) -> None:
+def _annotate(to: Path, found: Identified) -> None:
     from openfaceplus.images import save_image
     from openfaceplus.model import annotate
 
-    save_image(to, annotate(photo, decisions))
+    assert found.photo is not None
+    save_image(to, annotate(found.photo, found.decisions))
     print(f"annotated: {to}", file=sys.stderr)
 
 

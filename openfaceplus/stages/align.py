@@ -16,11 +16,12 @@ from openfaceplus.images import MAX_PIXELS, PhotoFile, save_image, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
-from openfaceplus.stages import workers
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.stages.tasks import Task, tasks_of
+from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.store.tables import Journal, Row, read_table, write_table
 from openfaceplus.store.vectors import encode_vector
+from openfaceplus.threads import processes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,14 +63,7 @@ class _Worker:
         self._embed = embed
 
     def __call__(self, task: Task) -> Row:
-        row = {
-            "person": task.person,
-            "photo": str(task.photo),
-            "chip": "",
-            "status": "ok",
-            "reason": "",
-            "fingerprint": task.fingerprint,
-        }
+        row = task.row()
         if not task.person:
             reason = f"{shown(task.photo)}: lies in no person's folder"
             return row | {"status": "no_person", "reason": reason}
@@ -187,11 +181,13 @@ def align_files(
         if (row := _still_good(known.get(os.path.abspath(task.photo)), task))
     }
     todo = [task for task in tasks if task.photo not in rows]
-    with journal, progress("align", len(todo)) as advance:
+    pool = Workers[Task, Row](_Worker, (recipe, options, embed), processes(jobs, len(todo)))
+    with pool, journal, progress("align", len(todo)) as advance:
         if not before:
             # From here on chips of two settings may lie side by side.
             (output / MANIFEST).unlink(missing_ok=True)
-        for row in workers.run(_Worker, (recipe, options, embed), todo, jobs):
+        for done in pool.map(todo):
+            row = done.item.row() | done.row(done.item.photo) if isinstance(done, Lost) else done
             rows[Path(row["photo"])] = row
             # Not its vector: an interrupted run may go on with another network.
             journal.add({key: value for key, value in row.items() if key != "vector"})

@@ -15,7 +15,7 @@ from openfaceplus.images import MAX_PIXELS, save_image, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, recipe
-from openfaceplus.stages import contact_sheet, results_folder, workers
+from openfaceplus.stages import contact_sheet, results_folder
 from openfaceplus.stages.results_folder import (
     INDEX,
     JOURNAL,
@@ -25,7 +25,9 @@ from openfaceplus.stages.results_folder import (
     thumbnail_of,
 )
 from openfaceplus.stages.subjects import References, Rule, load_references
+from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.store.tables import Journal, write_table
+from openfaceplus.threads import processes
 from openfaceplus.verification import FAR, Comparer
 
 COLUMNS = (
@@ -96,7 +98,7 @@ def find(
     files = walk(unknowns)
     if not files:
         raise UsageError(f"{shown(unknowns)}: holds no photos; put the photos to search there")
-    jobs = workers.processes(jobs, len(files))
+    jobs = processes(jobs)
     before = results_folder.claimed(output)
     if before is None and not options.overwrite:
         results_folder.refuse_others(output)
@@ -122,13 +124,10 @@ def find(
     ]
     pending = [task for task in tasks if not _is_done(kept.get(task.photo), task, output)]
     begin(references, remarks, len(files))
-    jobs = workers.processes(jobs, len(pending))
-    arguments = (
-        comparer.pipeline.recipe, references, output, options,
-        1 if jobs > 1 else workers.cores(),
-    )  # fmt: skip
+    arguments = (comparer.pipeline.recipe, references, output, options)
+    pool = Workers[_Task, Result](_Worker, arguments, processes(jobs, len(pending)))
     results: list[Result] = []
-    fresh = _fresh(arguments, pending, jobs, journal)
+    fresh = _fresh(pool, pending, journal)
     waiting = {task.photo for task in pending}
     for task in tasks:
         result = next(fresh) if task.photo in waiting else kept[task.photo]
@@ -158,20 +157,16 @@ class _Worker:
     """Looks at one photo after the other, in whichever process it is made."""
 
     def __init__(
-        self, chosen: Recipe, references: References, output: Path, options: FindOptions,
-        threads: int,
-    ) -> None:  # fmt: skip
-        self._pipeline = Pipeline(chosen, threads=threads, commercial=options.commercial)
+        self, chosen: Recipe, references: References, output: Path, options: FindOptions
+    ) -> None:
+        self._pipeline = Pipeline(chosen, commercial=options.commercial)
         self._references = references
         self._output = output
         self._raw = options.distance is not None
         self._max_pixels = options.max_pixels
 
     def __call__(self, task: _Task) -> Result:
-        result: Result = {
-            "photo": task.photo, "picture": task.picture, "stamp": task.stamp, "status": "ok",
-            "reason": "", "faces": [], "matches": [],
-        }  # fmt: skip
+        result = _result(task)
         (seen,) = self._pipeline.look(
             [task.path],
             max_pixels=self._max_pixels,
@@ -221,6 +216,13 @@ class _Worker:
         save_image(self._output / thumbnail_of(task.photo), draw(small, marks, unit=1300))
 
 
+def _result(task: _Task) -> Result:
+    return {
+        "photo": task.photo, "picture": task.picture, "stamp": task.stamp, "status": "ok",
+        "reason": "", "faces": [], "matches": [],
+    }  # fmt: skip
+
+
 def _label(row: dict[str, Any]) -> str:
     if row["decision"] == "match":
         return f"{shown(row['subject'])} {row['distance']:.2f}"
@@ -229,12 +231,15 @@ def _label(row: dict[str, Any]) -> str:
 
 
 def _fresh(
-    arguments: tuple[Any, ...], pending: Sequence[_Task], jobs: int, journal: Journal
+    pool: Workers[_Task, Result], pending: Sequence[_Task], journal: Journal
 ) -> Iterator[Result]:
     if not pending:
         return
-    with journal:
-        for result in workers.run(_Worker, arguments, pending, jobs):
+    with pool, journal:
+        for result in pool.map(pending):
+            if isinstance(result, Lost):
+                task = result.item
+                result = _result(task) | {**result.row(task.path), "picture": ""}
             # What failed is looked at again the next time.
             if result["status"] in FINE:
                 journal.add(result)

@@ -12,8 +12,9 @@ from openfaceplus.files import atomic_write
 from openfaceplus.images import walk
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
-from openfaceplus.stages import workers
 from openfaceplus.stages.summary import Progress, no_progress
+from openfaceplus.stages.workers import Lost, Workers
+from openfaceplus.threads import processes
 
 
 class _Worker:
@@ -50,9 +51,12 @@ def mean_landmarks(
     if 0 < sample < len(paths):
         paths = sorted(random.Random(0).sample(paths, sample))
     found = []
-    with progress("landmarks", len(paths)) as advance:
-        for points in workers.run(_Worker, (predictor, commercial), paths, jobs):
-            if points is not None:
+    pool = Workers[Path, "np.ndarray | None"](
+        _Worker, (predictor, commercial), processes(jobs, len(paths))
+    )
+    with pool, progress("landmarks", len(paths)) as advance:
+        for points in pool.map(paths):
+            if points is not None and not isinstance(points, Lost):
                 found.append(points)
             advance()
     if not found:

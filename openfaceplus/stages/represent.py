@@ -6,9 +6,8 @@ import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,12 @@ from openfaceplus.images import read_photo, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe, profile_for
-from openfaceplus.stages import align, workers
+from openfaceplus.stages import align
 from openfaceplus.stages.summary import Progress, Summary, no_progress
+from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.store.tables import Journal, Row, read_table, write_table
 from openfaceplus.store.vectors import decode_vector, encode_vector, read_vectors, write_vectors
+from openfaceplus.threads import processes
 
 TABLE = "representation.csv"
 MANIFEST = "representation.json"
@@ -38,8 +39,8 @@ BATCH = 16
 class _Worker:
     """Embeds batches of rows, in whichever process it is made."""
 
-    def __init__(self, recipe: Recipe, recut: bool, options: dict[str, Any], threads: int) -> None:
-        self._pipeline = Pipeline(recipe, threads=threads, **options)
+    def __init__(self, recipe: Recipe, recut: bool, options: dict[str, Any]) -> None:
+        self._pipeline = Pipeline(recipe, **options)
         self._recut = recut
 
     def __call__(self, rows: Sequence[Row]) -> list[Row]:
@@ -112,6 +113,8 @@ def represent(
     Raises UsageError if there are no chips or the recipe cannot use them, ModelError before any
     work if a model is missing.
     """
+    if batch < 1:
+        raise UsageError(f"a batch has 1 chip or more, not {batch}", field="batch")
     Journal(chips / align.JOURNAL, "").refuse_if_left("alignment")
     made, rows = align.read_alignment(chips)
     rows = [row for row in rows if row.get("status") in align.USABLE]
@@ -142,12 +145,13 @@ def represent(
             if row["chip"] in vectors_of and _key(row) not in known:
                 known[_key(row)] = _embedded(row, decode_vector(vectors_of[row["chip"]]))
     todo = [row for row in rows if _key(row) not in known]
-    jobs = 1 if device != "cpu" else jobs
-    threads = 1 if (jobs or workers.cores()) > 1 else workers.cores()
-    with journal, progress("represent", len(todo)) as advance:
-        arguments = (recipe, recut, options, threads)
-        for done in workers.run(_Worker, arguments, list(_batches(todo, batch)), jobs):
-            for row in done:
+    batches = [todo[i : i + batch] for i in range(0, len(todo), batch)]
+    jobs = 1 if device != "cpu" else processes(jobs, len(batches))
+    pool = Workers[Row, Row](_Worker, (recipe, recut, options), jobs)
+    with pool, journal, progress("represent", len(todo)) as advance:
+        for results in pool.map_chunks(batches):
+            for one in results:
+                row = one.item | one.row(one.item["chip"]) if isinstance(one, Lost) else one
                 known[_key(row)] = row
                 journal.add({c: row.get(c, "") for c in (*COLUMNS, "vector")})
                 advance()
@@ -249,11 +253,3 @@ def _earlier(output: Path, manifest: Manifest) -> list[Row]:
         return []
     encoded = {chip: encode_vector(vector) for chip, vector in zip(chips, vectors, strict=True)}
     return [row | {"vector": encoded[row["chip"]]} for row in rows if row["chip"] in encoded]
-
-
-def _batches(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
-    if size < 1:
-        raise UsageError(f"a batch has 1 chip or more, not {size}", field="batch")
-    iterator = iter(rows)
-    while batch := list(islice(iterator, size)):
-        yield batch
