@@ -37,10 +37,14 @@ TREE = {
     "mask": np.array([True, False]),
     "scalar": np.array(3.5),
     "none": np.empty((0, 128), np.float16),
+    "odd numbers": [float("inf"), -float("inf"), float("nan"), -0.0, 1e-320],
+    "$": {"$": [0, 3], "$$": "a", "a$": "\ud83d\ude00\ud800"},
 }
 
 
 def same(a, b) -> bool:
+    """Equal, and of the same types but for tuples, which come back as lists."""
+    a, b = (list(one) if isinstance(one, tuple) else one for one in (a, b))
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
@@ -49,7 +53,7 @@ def same(a, b) -> bool:
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
-    return a == b
+    return a == b or (a != a and b != b)
 
 
 @pytest.fixture
@@ -74,12 +78,26 @@ def test_round_trip(file):
     safe.dump(file, TREE)
     loaded = safe.load(file)
     assert same(loaded, TREE)
-    assert all(part.flags.writeable for part in loaded.values() if isinstance(part, np.ndarray))
+    assert not any(part.flags.writeable for part in loaded.values() if isinstance(part, np.ndarray))
+    assert all(part.flags.aligned for part in loaded.values() if isinstance(part, np.ndarray))
 
 
-def test_joblib_reads_our_files(file):
-    safe.dump(file, TREE)
-    assert same(joblib.load(file), TREE)
+def test_pickle_reads_our_files(file):
+    safe.dump(file, {"a": [1, "x"], "b": np.arange(3)})
+    mark, text, data = pickle.loads(file.read_bytes())
+    assert mark == "openfaceplus container 3"
+    assert json.loads(text) == {"a": [1, "x"], "b": {"$": ["<i8", [3], 0]}}
+    assert data == np.arange(3).tobytes() + bytes(40)
+    assert file.read_bytes().index(data) % 64 == 0
+
+
+def test_files_of_format_2_are_read(file):
+    """As joblib wrote them."""
+    native = {key: np.ascontiguousarray(part).astype(part.dtype.newbyteorder("="))
+              if isinstance(part, np.ndarray) else part for key, part in TREE.items()}  # fmt: skip
+    native["scalar"] = np.array(3.5)
+    joblib.dump(native, file, protocol=4)
+    assert same(safe.load(file), TREE)
 
 
 def test_shared_parts_are_written_twice(file):
@@ -144,7 +162,7 @@ def test_loading_imports_no_heavy_library(file):
     code = f"""
 import sys
 import openfaceplus.weights
-heavy = {{"numpy", "joblib", "sklearn", "skops", "torch", "cv2", "dlib", "pandas", "http.client"}}
+heavy = {{"numpy", "joblib", "sklearn", "torch", "cv2", "dlib", "pandas", "http.client"}}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 openfaceplus.weights.safe.load({str(file)!r})
 assert heavy & set(sys.modules) == {{"numpy"}}
@@ -152,11 +170,15 @@ assert heavy & set(sys.modules) == {{"numpy"}}
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_large_files_load_quickly(file):
-    safe.dump(file, {"vectors": np.zeros((100_000, 128))})
+def test_large_files_are_mapped_not_read(file):
+    safe.dump(file, {"vectors": np.zeros((200_000, 128))})
+    tracemalloc.start()
     start = time.perf_counter()
-    safe.load(file)
-    assert time.perf_counter() - start < 2  # 0.05 s here
+    vectors = safe.load(file)["vectors"]
+    assert time.perf_counter() - start < 0.2  # 0.001 s here, for 200 MB
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
+    assert not vectors[-1].any()
 
 
 # -- pickles that run code
@@ -285,7 +307,7 @@ def test_openface_classifiers_are_named_as_such(file, protocol):
     from sklearn.preprocessing import LabelEncoder
 
     file.write_bytes(pickle.dumps((LabelEncoder(), None), protocol))
-    with pytest.raises(UnsafeFile, match=r"OpenFace itself wrote.*Train again"):
+    with pytest.raises(UnsafeFile, match=r"OpenFace itself wrote.*train again"):
         safe.load(file)
 
 
@@ -360,7 +382,7 @@ def test_damaged_and_foreign_files(file, label):
     tracemalloc.start()
     start = time.perf_counter()
     try:
-        with pytest.raises(ModelCorrupt, match=r"classifier\.pkl: .*\.$") as caught:
+        with pytest.raises(ModelCorrupt, match=r"classifier\.pkl: .*; train again") as caught:
             safe.load(file)
     finally:
         peak = tracemalloc.get_traced_memory()[1]
@@ -371,7 +393,7 @@ def test_damaged_and_foreign_files(file, label):
 
 
 def test_a_file_of_nothing_but_opcodes_ends(file, monkeypatch):
-    monkeypatch.setattr("openfaceplus.weights.joblib_reader._LONGEST", 1000)
+    monkeypatch.setattr("openfaceplus.weights.inert._LONGEST", 1000)
     file.write_bytes(b"\x80\x04" + b"}" * 2000 + b".")
     with pytest.raises(ModelCorrupt, match="too many"):
         safe.load(file)
@@ -381,7 +403,9 @@ def test_no_file_a_folder_and_a_pipe(tmp_path):
     with pytest.raises(ModelMissing, match="No such file"):
         safe.load(tmp_path / "none.pkl")
     os.mkfifo(tmp_path / "pipe")
-    for place in (tmp_path, tmp_path / "pipe", "/dev/zero"):
+    with pytest.raises(ModelMissing, match="folder"):
+        safe.load(tmp_path)
+    for place in (tmp_path / "pipe", "/dev/zero"):
         with pytest.raises(ModelCorrupt, match="not a regular file"):
             safe.load(place)
 

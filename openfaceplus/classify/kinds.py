@@ -14,7 +14,7 @@ import numpy as np
 from openfaceplus.classify.names import KINDS
 from openfaceplus.classify.svm import LinearOvR
 from openfaceplus.errors import TrainingError, UsageError
-from openfaceplus.weights import safe
+from openfaceplus.weights import estimators
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def fit(
 def to_dict(namer: Namer) -> dict[str, Any]:
     """As plain values."""
     if isinstance(namer, Estimator):
-        return {"kind": namer.kind, "estimator": safe.dump_estimator(namer.estimator)}
+        return {"kind": namer.kind, "estimator": estimators.dump_estimator(namer.estimator)}
     return {"kind": "LinearSvm", "coef": namer.coef, "intercept": namer.intercept}
 
 
@@ -79,7 +79,7 @@ def from_dict(data: dict[str, Any]) -> Namer:
     """The inverse of ``to_dict``. Raises KeyError, or UnsafeFile for a hostile estimator."""
     if "coef" in data:
         return LinearOvR(data["coef"], data["intercept"])
-    return Estimator(data["kind"], safe.load_estimator(data["estimator"]))
+    return Estimator(data["kind"], estimators.load_estimator(data["estimator"]))
 
 
 def _make(kind: str, vectors: np.ndarray, labels: np.ndarray) -> Any:
