@@ -37,7 +37,7 @@ def test_every_kind_trains_and_names(embeddings, portraits, kind, extra):
 
 
 def test_too_many_dimensions_and_unknown_kinds_are_refused(embeddings):
-    assert "--ldaDim" in refused(CLASSIFIER, "train", embeddings, "--ldaDim", 40)
+    assert "40 dimensions" in refused(CLASSIFIER, "train", embeddings, "--ldaDim", 40)
     done = call(CLASSIFIER, "train", embeddings, "--classifier", "Torch", expect=2)
     assert "invalid choice" in done.stderr
 

@@ -12,7 +12,7 @@ import numpy as np
 from openfaceplus.classify import kinds
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import FAR, OpenSetRule, Threshold
-from openfaceplus.classify.svm import fit_ovr
+from openfaceplus.classify.svm import LinearOvR, fit_ovr
 from openfaceplus.errors import SpaceMismatch, StorageError, TrainingError
 from openfaceplus.faces import Decision
 from openfaceplus.version import __version__
@@ -213,7 +213,7 @@ class Classifier:
             data["recipe"],
             data["space"],
             Settings(*data["settings"]),
-            kinds.from_dict(data["namer"]),
+            kinds.from_dict(data["namer"], len(data["people"]), data["vectors"].shape[1]),
             OpenSetRule.from_dict(data["rule"], data["labels"], data["space"]),
         )
         made.check_whole()
@@ -250,7 +250,7 @@ class Classifier:
             "hub": (self.rule.gallery.hub.shape, (people,)),
             "confidence": (sure.log_ratio.shape, (len(sure.photos), len(sure.grid))),
         }
-        if not isinstance(self.namer, kinds.Estimator):
+        if type(self.namer) is LinearOvR:
             shapes["machine"] = (self.namer.coef.shape, (people, dimensions))
             shapes["intercepts"] = (self.namer.intercept.shape, (people,))
         for name, (found, expected) in shapes.items():
