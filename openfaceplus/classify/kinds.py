@@ -23,7 +23,6 @@ from openfaceplus.classify.names import KINDS
 from openfaceplus.classify.svm import LinearOvR
 from openfaceplus.errors import TrainingError, UsageError
 
-
 Namer = LinearOvR | Machine
 """Has ``names(vectors)``: (n,) numbers of the people that (n, dimensions) vectors are named for."""
 

@@ -153,7 +153,8 @@ class Tree:
         tree = model.tree_
         nodes = (tree.children_left, tree.children_right, tree.feature)
         labels = tree.value[:, 0].argmax(1)
-        return cls(*(part.astype(np.int64) for part in nodes), tree.threshold.copy(), labels)
+        left, right, feature = (part.astype(np.int64) for part in nodes)
+        return cls(left, right, feature, tree.threshold.copy(), labels)
 
     def check(self, people: int, dimensions: int) -> None:
         nodes = (len(self.left),)

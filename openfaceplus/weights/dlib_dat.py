@@ -34,7 +34,7 @@ def read_dlib_dat(path: Path | str) -> list[tuple[str, np.ndarray]]:
     layers, position = [], 0
     try:
         while found := _LAYER.search(data, position):
-            name = found[found.lastindex].decode()
+            name = found[found.lastindex or 0].decode()
             values, position = _tensor(data, found.end(), leading=2 if name == "fc_2" else 0)
             layers.append((name, values if name == "fc_2" else values.ravel()))
     except (IndexError, ValueError):

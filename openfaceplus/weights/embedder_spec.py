@@ -78,7 +78,7 @@ def make_spec(values: Mapping[str, Any], preset: EmbedderSpec, origin: Path | st
     known = [field.name for field in fields(EmbedderSpec)]
     if unknown := [key for key in values if key not in known]:
         raise _wrong(f"{origin}: has no field {unknown[0]!r}", f"known are: {', '.join(known)}")
-    changes = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    changes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     if "template" in changes and "padding" not in changes:
         changes["padding"] = _PADDED.get(str(changes["template"]))
     spec = replace(preset, **changes)
@@ -102,11 +102,11 @@ def make_spec(values: Mapping[str, Any], preset: EmbedderSpec, origin: Path | st
             raise _wrong(f"{origin}: {name} is {value!r}", "it takes a number, or three")
         if name == "std" and not all(number > 0 for number in numbers):
             raise _wrong(f"{origin}: std is {value!r}", "it takes numbers above 0")
-    takes = spec.template in _PADDED
-    if spec.padding is not None and not (takes and _is_number(spec.padding) and spec.padding >= 0):
+    padded = spec.template in _PADDED
+    if spec.padding is not None and not (padded and _is_number(spec.padding) and spec.padding >= 0):
         words = f"{', '.join(_PADDED)} take a number from 0 up"
         raise _wrong(f"{origin}: padding is {spec.padding!r}", words)
-    if takes and spec.padding is None:
+    if padded and spec.padding is None:
         spec = replace(spec, padding=_PADDED[spec.template])
     if spec.output is not None and not isinstance(spec.output, str):
         raise _wrong(f"{origin}: output is {spec.output!r}", "it takes the name of an output")

@@ -213,7 +213,9 @@ def _open(url: str) -> Any:
     import urllib.request
 
     class HttpsOnly(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, request, file, code, message, headers, address):
+        def redirect_request(
+            self, request: Any, file: Any, code: int, message: str, headers: Any, address: str
+        ) -> Any:
             _check_https(address)
             return super().redirect_request(request, file, code, message, headers, address)
 

@@ -14,7 +14,6 @@ from openfaceplus.threads import thread_count
 from openfaceplus.weights.source import read_regular
 from openfaceplus.weights.trial import attempt
 
-
 _LOOPS = (b"Loop", b"Scan", b"SequenceMap")  # operators that may never end
 _SECONDS = 60  # for a run of a graph that has any
 
@@ -34,8 +33,10 @@ class Session:
 
     def run(self, outputs: list[str] | None, feeds: dict[str, Any]) -> list[Any]:
         """The outputs named, or all of them, for inputs by their names."""
+        found: list[Any]
         if not self._loops:
-            return self._current().run(outputs, feeds)
+            found = self._current().run(outputs, feeds)
+            return found
         import onnxruntime
 
         limit = onnxruntime.RunOptions()
@@ -44,17 +45,18 @@ class Session:
         watch.daemon = True
         watch.start()
         try:
-            return self._current().run(outputs, feeds, limit)
+            found = self._current().run(outputs, feeds, limit)
         finally:
             watch.cancel()
+        return found
 
     def get_inputs(self) -> list[Any]:
         """What the graph takes, each with ``name``, ``type`` and ``shape``."""
-        return self._current().get_inputs()
+        return list(self._current().get_inputs())
 
     def get_outputs(self) -> list[Any]:
         """The same of what it gives."""
-        return self._current().get_outputs()
+        return list(self._current().get_outputs())
 
     def leave(self) -> None:
         """Use the open session no more, and never close it."""

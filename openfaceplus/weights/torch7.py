@@ -117,9 +117,8 @@ class _File:
         kind = name.decode("ascii", "replace")
         if found := _NUMBERS.fullmatch(kind):
             dtype, what = _DTYPES[found[1]], found[2]
-            made = self.tensor() if what == "Tensor" else self.storage(dtype)
-            self.known[index] = made
-            return made
+            self.known[index] = self.tensor() if what == "Tensor" else self.storage(dtype)
+            return self.known[index]
         made = self.known[index] = _Object()
         made.kind = kind
         fields = self.read()

@@ -106,7 +106,7 @@ class _Directory:
 def _read_zip(file: BinaryIO, size: int) -> Any:
     """What an archive holds."""
     source = _Directory(file)
-    with zipfile.ZipFile(source) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(source) as archive:
         source.largest = size
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):

@@ -57,8 +57,9 @@ def attempt(kind: str, path: Path | str) -> None:
             with contextlib.suppress(StorageError):  # it is tried again next time
                 record(key)
             return
-        memory = done.returncode == _NO_MEMORY
-        reason = (
+        reason = "is damaged or of another kind"
+        if done.returncode == _NO_MEMORY:
+            reason = "takes more memory than a file of its size needs"
             "takes more memory than a file of its size needs"
             if memory
             else "is damaged or of another kind"
@@ -116,7 +117,7 @@ def _main(kind: str, path: str, memory: str) -> int:
         _KINDS[kind](path)
     except MemoryError:
         return _NO_MEMORY
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - of whatever library; the next to open it says it
         return _NO_MEMORY if "alloc" in str(error) else 0
     return 0
 
