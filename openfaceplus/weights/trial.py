@@ -60,10 +60,6 @@ def attempt(kind: str, path: Path | str) -> None:
         reason = "is damaged or of another kind"
         if done.returncode == _NO_MEMORY:
             reason = "takes more memory than a file of its size needs"
-            "takes more memory than a file of its size needs"
-            if memory
-            else "is damaged or of another kind"
-        )
     raise ModelCorrupt(f"{shown(path)}: {reason}; it was not opened", remedy=_REMEDY)
 
 
