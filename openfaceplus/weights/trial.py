@@ -43,10 +43,14 @@ def attempt(kind: str, path: Path | str) -> None:
     if digest in _TRUSTED or passed(key):
         return
     command = [sys.executable, "-P", "-m", __name__, kind, os.path.abspath(path)]
-    paths = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
+    own = {
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path))),
+        "OPENBLAS_NUM_THREADS": "1",  # each would take addresses from the ceiling
+        "OMP_NUM_THREADS": "1",
+    }
     try:
         done = subprocess.run(
-            [*command, str(_MEMORY + _LARGER * size)], env=os.environ | {"PYTHONPATH": paths},
+            [*command, str(_MEMORY + _LARGER * size)], env=os.environ | own,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             timeout=_SECONDS, start_new_session=True,
         )  # fmt: skip
@@ -107,7 +111,9 @@ _KINDS: dict[str, Callable[[str], None]] = {
 
 
 def _main(kind: str, path: str, memory: str) -> int:
-    resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = int(memory) if most == resource.RLIM_INFINITY else min(int(memory), most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         _KINDS[kind](path)
