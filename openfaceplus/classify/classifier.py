@@ -12,14 +12,15 @@ import numpy as np
 from openfaceplus.classify import kinds
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import FAR, OpenSetRule, Threshold
-from openfaceplus.classify.svm import fit_ovr
+from openfaceplus.classify.svm import LinearOvR, fit_ovr
 from openfaceplus.errors import SpaceMismatch, StorageError, TrainingError
 from openfaceplus.faces import Decision
 from openfaceplus.version import __version__
 from openfaceplus.weights import safe
 
 FORMAT = "openfaceplus classifier"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_TRAINED_ANEW = 2  # the version whose stored machines are not read, but its vectors are
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,29 +190,53 @@ class Classifier:
         """Read ``classifier.pkl``. Raises UnsafeFile if it would run code, StorageError if it is
         not a classifier of this version."""
         data = safe.load(path)
-        if data.get("format") != FORMAT or data.get("format_version") != FORMAT_VERSION:
+        version = data.get("format_version")
+        if data.get("format") != FORMAT or version not in {FORMAT_VERSION, _TRAINED_ANEW}:
             raise StorageError(
-                f"{path}: not a classifier of this version of openfaceplus; train again"
+                f"{path}: not a classifier of this version of openfaceplus", remedy="train again"
             )
         try:
-            made = cls(
-                tuple(data["people"]),
-                data["vectors"],
-                data["labels"],
-                tuple(data["chips"]),
-                data["strangers"],
-                data["recipe"],
-                data["space"],
-                Settings(*data["settings"]),
-                kinds.from_dict(data["namer"]),
-                OpenSetRule.from_dict(data["rule"], data["labels"], data["space"]),
-            )
-            made.check_whole()
+            return cls._trained_anew(data) if version == _TRAINED_ANEW else cls._from_dict(data)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise StorageError(
-                f"{path}: the classifier is incomplete or altered ({error}); train again"
+                f"{path}: the classifier is incomplete or altered ({error})", remedy="train again"
             ) from error
+
+    @classmethod
+    def _from_dict(cls, data: dict[str, Any]) -> Classifier:
+        made = cls(
+            tuple(data["people"]),
+            data["vectors"],
+            data["labels"],
+            tuple(data["chips"]),
+            data["strangers"],
+            data["recipe"],
+            data["space"],
+            Settings(*data["settings"]),
+            kinds.from_dict(data["namer"], len(data["people"]), data["vectors"].shape[1]),
+            OpenSetRule.from_dict(data["rule"], data["labels"], data["space"]),
+        )
+        made.check_whole()
         return made
+
+    @classmethod
+    def _trained_anew(cls, data: dict[str, Any]) -> Classifier:
+        """From the vectors that a file of an older format holds."""
+        vectors, people, strangers = data["vectors"], data["people"], data["strangers"]
+        for values in (vectors, strangers):
+            if values is not None and (values.ndim != 2 or not np.isfinite(values).all()):
+                raise ValueError("vectors that are none")
+        if data["labels"].shape != (len(vectors),) or data["labels"].min(initial=0) < 0:
+            raise ValueError("labels that do not belong to the vectors")
+        return cls.train(
+            vectors,
+            [people[label] for label in data["labels"].tolist()],
+            data["chips"],
+            recipe=data["recipe"],
+            space=data["space"],
+            settings=Settings(*data["settings"]),
+            strangers=strangers,
+        )
 
     def check_whole(self) -> None:
         """Raises ValueError if the parts do not fit each other."""
@@ -225,7 +250,7 @@ class Classifier:
             "hub": (self.rule.gallery.hub.shape, (people,)),
             "confidence": (sure.log_ratio.shape, (len(sure.photos), len(sure.grid))),
         }
-        if not isinstance(self.namer, kinds.Estimator):
+        if type(self.namer) is LinearOvR:
             shapes["machine"] = (self.namer.coef.shape, (people, dimensions))
             shapes["intercepts"] = (self.namer.intercept.shape, (people,))
         for name, (found, expected) in shapes.items():

@@ -24,6 +24,7 @@ import numpy as np
 from openfaceplus import weights
 from openfaceplus.errors import ModelCorrupt, UsageError
 from openfaceplus.faces import ChipSpec
+from openfaceplus.weights import trial
 
 if TYPE_CHECKING:
     import dlib
@@ -54,6 +55,7 @@ class AlignDlib:
         else:
             path = Path(facePredictor)
             weights.pin(path)
+            trial.attempt("landmarks", path)
         self.detector = dlib.get_frontal_face_detector()
         try:
             self.predictor = dlib.shape_predictor(str(path))

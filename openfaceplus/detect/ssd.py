@@ -22,6 +22,7 @@ from openfaceplus.detect.base import WIDER_FACE, Detector
 from openfaceplus.errors import ModelCorrupt, ModelMissing
 from openfaceplus.faces import Face
 from openfaceplus.weights.onnx_session import open_session, run_session
+from openfaceplus.weights.trial import attempt
 
 THRESHOLD = 0.7  # the tutorials' own; not measured here
 LONG_SIDE = 1024  # larger pictures are searched at this size; the networks see 300 pixels of it
@@ -103,6 +104,7 @@ class _OpenCv:
             raise ModelMissing(f"{config}: not there; OpenCV needs it to read {path.name}")
         self._path = path
         self._lock = Lock()
+        attempt("tensorflow", path)
         try:
             self._net = cv2.dnn.readNetFromTensorflow(str(path), str(config))
         except cv2.error as error:
