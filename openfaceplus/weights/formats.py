@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.extras import require
 from openfaceplus.weights.dlib_dat import read_dlib_dat
 
 __all__ = [
@@ -110,6 +111,7 @@ def read_keras_h5(path: Path | str) -> dict[tuple[str, str], np.ndarray]:
 
 def read_torch7(path: Path | str, layers: Iterable[Layer]) -> dict[str, np.ndarray]:
     """A network that Lua Torch wrote, under the state-dict keys of ``layers``."""
+    require("torchfile", "torch", f"{path}: reading .t7 files")
     from openfaceplus.weights.torch7 import read
 
     layers = list(layers)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.extras import require
 
 _REMEDY = "name the right file, or download it again"
 
@@ -18,10 +19,9 @@ def read(path: Path) -> dict[tuple[str, str], np.ndarray]:
     description in the file, which may hold code, is not looked at. Raises ModelMissing,
     ModelCorrupt.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise ModelMissing(f"{path}: reading .h5 files needs h5py; run: pip install h5py") from None
+    require("h5py", "facenet", f"{path}: reading .h5 files")
+    import h5py
+
     found: dict[tuple[str, str], np.ndarray] = {}
 
     def take(name: str, node: object) -> None:
