@@ -61,7 +61,7 @@ def main() -> int:
     done = subprocess.run(command, cwd=WORK, capture_output=True, text=True)
     if done.returncode:
         # A broken link is shown with its line; the traceback after it says nothing more.
-        sys.exit(done.stdout + done.stderr.partition("Traceback")[0])
+        sys.exit(re.sub(r"\x1b\[[\d;]*m", "", done.stderr.partition("Traceback")[0]))
     for path in SITE.rglob("*.html"):
         if found := ELSEWHERE.search(path.read_text(encoding="utf-8")):
             sys.exit(f"{path}: the page would fetch from another host: {found[0]}")
