@@ -8,13 +8,14 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 SCRIPTS = {
-    "align-dlib.py": "align", "main.py": "represent", "classifier.py": "classifier",
-    "compare.py": "compare",
+    "util/align-dlib.py": "align", "batch_represent/main.py": "represent",
+    "demos/classifier.py": "classifier", "demos/compare.py": "compare",
 }  # fmt: skip
 """OpenFace's names, and the module of ``openfaceplus.cli`` whose ``script`` each runs."""
 MODULES = (
@@ -32,7 +33,7 @@ def commands() -> Iterator[tuple[str, str, str]]:
     for name in COMMANDS:
         yield name, name, _command(f"openfaceplus {name}", name, "main")
     for script, module in SCRIPTS.items():
-        yield script.removesuffix(".py"), script, _command(script, module, "script")
+        yield Path(script).stem, script, _command(script, module, "script")
 
 
 def _command(title: str, module: str, function: str) -> str:
