@@ -16,6 +16,7 @@ from unittest import mock
 SCRIPTS = {
     "util/align-dlib.py": "align", "batch_represent/main.py": "represent",
     "demos/classifier.py": "classifier", "demos/compare.py": "compare",
+    "demos/find_person.py": "find",
 }  # fmt: skip
 """OpenFace's names, and the module of ``openfaceplus.cli`` whose ``script`` each runs."""
 MODULES = (
