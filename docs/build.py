@@ -109,6 +109,8 @@ def page(name: str, title: str, text: str) -> tuple[str, str]:
     for here, there in (("docs/", ""), ("README.md", "index.md"), ("CHANGELOG.md", "changelog.md"),
                         ("CONTRIBUTING.md", "contributing.md")):  # fmt: skip
         text = text.replace(f"]({here}", f"]({there}").replace(f"](../{here}", f"](../{there}")
+    # A page is called by its name, not by its file: [docs/accuracy.md] becomes [accuracy].
+    text = re.sub(r"\[(?:docs/)?(\w+)\.md\]\(", lambda found: f"[{found[1].lower()}](", text)
     path.write_text(text.rstrip() + "\n")
     return title, f"{name}.md"
 
