@@ -22,7 +22,7 @@ SCRIPTS = sorted(
 STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
-        "manifest", "version", "threads", "weights", "thresholds",
+        "manifest", "version", "threads", "weights", "thresholds", "extras",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "gallery", "track", "evaluate",
@@ -30,7 +30,7 @@ STREETS = {
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "stages", "database",
     },
-    "edges": {"cli", "server", "compat"},
+    "edges": {"cli", "server", "compat", "__main__"},
 }  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(STREETS.values()) for name in names}
 HEAVY = {"torch", "dlib", "cv2", "sklearn", "pandas", "onnxruntime", "onnx", "numpy", "PIL"}

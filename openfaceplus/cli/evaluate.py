@@ -64,9 +64,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _evaluate(args: Any) -> int:
     from openfaceplus.cli.align import recipe_of
+    from openfaceplus.extras import require
     from openfaceplus.stages.embedded import embed_folder
 
     # What is wrong with the other files is said before an hour of embedding.
+    require("matplotlib", "plots", "drawing what was measured")
     groups = _groups(args.groups)
     protocol = _read_pairs(args.pairs) if args.kind == "pairs" else _openset_options(args)
     folder = embed_folder(

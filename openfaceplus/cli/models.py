@@ -42,7 +42,7 @@ def _list(args: Any) -> int:
     from openfaceplus import weights
     from openfaceplus.weights.catalog import CATALOG
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": model.name,
             "purpose": model.purpose,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from openfaceplus import extras
 from openfaceplus.embedding.base import Embedder, Require
 from openfaceplus.embedding.engine import Engine, OnnxEngine, TorchEngine
 from openfaceplus.embedding.graph_cache import cached
@@ -24,7 +24,7 @@ class DlibResnet(Embedder):
     """The network of ``dlib.face_recognition_model_v1``, its vectors equal to 1e-5.
 
     Source: https://github.com/davisking/dlib-models, public domain. ``engine`` is ``onnx``,
-    ``torch`` or ``auto``: ONNX Runtime on the CPU where it is installed, else torch.
+    ``torch`` or ``auto``: ONNX Runtime on the CPU, else torch.
     """
 
     name: ClassVar[str] = "dlib-resnet-v1"
@@ -54,9 +54,9 @@ class DlibResnet(Embedder):
                 f"there is no engine named {engine!r}; known are: {', '.join(ENGINES)}"
             )
         if engine == "auto":
-            ready = device == "cpu" and find_spec("onnxruntime") and find_spec("onnx")
-            engine = "onnx" if ready else "torch"
+            engine = "onnx" if device == "cpu" else "torch"
         if engine == "torch":
+            extras.require("torch", "torch", f"device {device!r} with engine torch")
             from openfaceplus.embedding.nets.dlib_resnet import DlibResnetModule
 
             return TorchEngine(DlibResnetModule(_weights(path)), device, threads)

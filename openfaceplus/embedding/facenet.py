@@ -10,6 +10,7 @@ import numpy as np
 from openfaceplus.embedding.engine import Engine, TorchEngine
 from openfaceplus.embedding.onnx import OnnxEmbedder
 from openfaceplus.errors import ModelCorrupt, UsageError
+from openfaceplus.extras import require
 from openfaceplus.weights import formats
 from openfaceplus.weights.embedder_spec import EmbedderSpec
 
@@ -45,6 +46,7 @@ class FaceNet(OnnxEmbedder):
                     f"{path}: {field} belongs to the network; for facenet a spec may change "
                     f"{' and '.join(_CHIP_FIELDS)} alone"
                 )
+        require("torch", "torch", "FaceNet")
         from openfaceplus.embedding.nets.inception_resnet_v1 import InceptionResnetV1, keras_names
 
         keras = suffix in (".h5", ".hdf5")

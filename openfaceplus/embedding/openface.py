@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus import weights
+from openfaceplus import extras, weights
 from openfaceplus.embedding.base import Embedder, Require
 from openfaceplus.embedding.engine import TorchEngine
 from openfaceplus.embedding.nets import nn4_plan
@@ -41,6 +41,7 @@ class OpenFaceNn4Small2(Embedder):
         threads: int | None = None,
         spec: EmbedderSpec | None = None,
     ) -> None:
+        extras.require("torch", "torch", "the network nn4.small2")
         if file is not None and file.is_dir():
             path, digest = file, _folder_digest(file)
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openfaceplus.errors import UsageError
+from openfaceplus.extras import require
 from openfaceplus.files import atomic_write
 
 if TYPE_CHECKING:
@@ -17,11 +17,10 @@ _GENUINE, _IMPOSTOR = "#0b6e4f", "#b3261e"
 
 
 def _axes(title: str, x: str, y: str) -> tuple[Any, Any]:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("plots need matplotlib: pip install matplotlib") from error
+    require("matplotlib", "plots", "a plot")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 4.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(title=title, xlabel=x, ylabel=y)

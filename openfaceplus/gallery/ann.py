@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from openfaceplus.errors import StorageError, UsageError
+from openfaceplus.errors import StorageError
+from openfaceplus.extras import require
 from openfaceplus.faces import Space
 from openfaceplus.files import shown
 from openfaceplus.gallery import files
@@ -86,12 +87,9 @@ class AnnGallery(Gallery):
 
 
 def _index(dim: int) -> Any:
-    try:
-        from usearch.index import Index
-    except ImportError as error:
-        raise UsageError(
-            "approximate search needs usearch: pip install 'openfaceplus[ann]'"
-        ) from error
+    require("usearch.index", "ann", "approximate search")
+    from usearch.index import Index
+
     return Index(
         ndim=dim, metric="ip", dtype="bf16",
         connectivity=LINKS, expansion_add=ADDING, expansion_search=SEARCHING,

@@ -194,7 +194,9 @@ def _reliability(runs: list[_Run]) -> metrics.Reliability | None:
         confidence += [run.confidence, run.stranger_confidence]
         right += [run.probes.right, np.zeros(len(run.stranger_confidence), bool)]
         weights += [np.full(len(c), 1 / len(c)) for c in confidence[-2:]]
-    return metrics.reliability(*map(np.concatenate, (confidence, right, weights)))
+    return metrics.reliability(
+        np.concatenate(confidence), np.concatenate(right), np.concatenate(weights)
+    )
 
 
 def _by_group(

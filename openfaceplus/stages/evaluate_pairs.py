@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def evaluate_all(folder: EmbeddedFolder, *, draws: int = 200, seed: int = 0) -> 
         "tar_at_far": {f"{far:g}": compared.tar_at_far(far) for far in ALL_FARS},
         "tar_at_far_interval": {
             f"{far:g}": metrics.bootstrap(
-                lambda weights, far=far: compared.tar_at_far(far, weights), people, draws, seed=seed
+                partial(compared.tar_at_far, far), people, draws, seed=seed
             )
             for far in ALL_FARS
         },

@@ -41,15 +41,14 @@ def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
     Raises StorageError if a file is missing, is no table of finite numbers, or the two differ.
     """
     import numpy as np
-    import pandas as pd
 
     reps, labels = folder / "reps.csv", folder / "labels.csv"
     try:
         with labels.open(newline="", **_TEXT) as file:
             chips = [row[1] for row in csv.reader(file) if row]
-        vectors = pd.read_csv(reps, header=None).to_numpy(np.float32)
-    except pd.errors.EmptyDataError:
         vectors = np.empty((0, 0), np.float32)
+        if reps.stat().st_size:
+            vectors = np.loadtxt(reps, np.float32, comments=None, delimiter=",", ndmin=2)
     except FileNotFoundError as error:
         raise StorageError(f"{error.filename}: not there; {_REMEDY}") from error
     except (OSError, ValueError, IndexError, csv.Error) as error:

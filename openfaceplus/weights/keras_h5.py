@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.errors import ModelCorrupt
+from openfaceplus.extras import require
 from openfaceplus.files import shown
 from openfaceplus.weights.source import open_regular
 
@@ -21,12 +22,9 @@ def read(path: Path) -> dict[tuple[str, str], np.ndarray]:
     description in the file, which may hold code, is not looked at. Raises ModelMissing,
     ModelCorrupt.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise ModelMissing(
-            f"{shown(path)}: reading .h5 files needs h5py", remedy="run: pip install h5py"
-        ) from None
+    require("h5py", "facenet", f"{shown(path)}: reading .h5 files")
+    import h5py
+
     file, size = open_regular(path)
     file.close()
     found: dict[tuple[str, str], np.ndarray] = {}
