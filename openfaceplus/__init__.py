@@ -21,6 +21,7 @@ _PUBLIC = {
     "train": "openfaceplus.api",
     "verify": "openfaceplus.api",
     "Database": "openfaceplus.verification",
+    "PhotoFolder": "openfaceplus.verification",
     "Verification": "openfaceplus.verification",
     "Box": "openfaceplus.faces",
     "Chip": "openfaceplus.faces",
@@ -32,6 +33,8 @@ _PUBLIC = {
     "Pipeline": "openfaceplus.pipeline",
     "Policy": "openfaceplus.model",
     "Face": "openfaceplus.faces",
+    "Match": "openfaceplus.faces",
+    "Gallery": "openfaceplus.gallery",
     "Model": "openfaceplus.model",
     "OpenFacePlusError": "openfaceplus.errors",
 }

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from openfaceplus.errors import (
     StorageError,
     UsageError,
 )
-from openfaceplus.faces import Box
+from openfaceplus.faces import Box, Decision
 from openfaceplus.files import sweep
 from openfaceplus.images import MAX_PIXELS, name_of, photos_in
 from openfaceplus.pipeline import Pipeline
@@ -30,6 +31,8 @@ from openfaceplus.weights import Progress, cache_folder, safe
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from openfaceplus.gallery import Gallery
 
 FAR = 0.001
 """One impostor in a thousand, unless another rate is asked."""
@@ -48,18 +51,6 @@ class Verification:
     limit: float
     far: float | None
     boxes: tuple[Box, Box]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The closest person in a database: ``name`` is None if even that one is too far."""
-
-    name: str | None
-    closest: str
-    distance: float
-    limit: float
-    far: float | None
-    box: Box
 
 
 class Comparer:
@@ -103,7 +94,7 @@ class Comparer:
         """What distances are measured in, and of which faces: all, or those that can be judged."""
         return f"{self.pipeline.space}/{'judged' if self.distance is None else 'raw'}"
 
-    def limit(self, comparisons: int = 1) -> float:
+    def limit(self, comparisons: float = 1) -> float:
         """The greatest distance accepted; ``far`` then holds for that many comparisons together.
 
         Raises ModelMissing if the embedding has no table, UsageError if it does not reach that low.
@@ -118,12 +109,12 @@ class Comparer:
             if comparisons == 1:
                 raise
             raise UsageError(
-                f"a rate of {self.far:g} for a search among {comparisons} people leaves each a "
+                f"a rate of {self.far:g} for a search among {comparisons:g} people leaves each a "
                 f"part: {error}",
-                remedy="ask for a higher rate, give a distance, or train a model",
                 field="far",
+                remedy="ask for a higher rate, give a distance, or train a model",
             ) from error
-        return max(0.0, 2 - 2 * cosine) ** 0.5
+        return float(max(0.0, 2 - 2 * cosine) ** 0.5)
 
     def embed(self, source: Any, single: bool = False) -> tuple[np.ndarray, Box]:
         """The vector, (dimensions,) float32, and box of the most prominent face.
@@ -154,7 +145,7 @@ class Comparer:
         return Verification(distance <= limit, distance, limit, self.far, (box_a, box_b))
 
 
-class Database:
+class PhotoFolder:
     """A folder with one photo a person, whose file names are the people's names.
 
     Embeddings are kept in the cache folder, never beside the photos, and made anew when a file
@@ -188,6 +179,7 @@ class Database:
         )
         self.unusable: dict[str, str] = {}
         self._people: dict[str, np.ndarray] = {}
+        self._gallery: Gallery | None = None
         self.refresh()
 
     def refresh(self) -> None:
@@ -195,11 +187,11 @@ class Database:
         import numpy as np
 
         if not self.folder.is_dir():
-            raise UsageError(f"{self.folder}: not a folder; it takes one photo a person")
+            raise UsageError(f"{self.folder}: not a folder of photos, one a person", field="folder")
         cache = cache_file(self.folder, self.comparer.space)
         known = _read_cache(cache)
         kept: dict[str, tuple[str, np.ndarray]] = {}
-        self._people, self.unusable = {}, {}
+        self._people, self._gallery, self.unusable = {}, None, {}
         for path in photos_in([self.folder]):
             name = path.stem
             if path.parent != self.folder:
@@ -238,23 +230,48 @@ class Database:
     def verify(self, photo: Any, name: str) -> Verification:
         """Whether the face is the person of that name. Raises UsageError if there is none."""
         if name not in self._people:
-            raise UsageError(f"{name!r} is not in {self.folder}; it holds: {', '.join(self.names)}")
+            raise UsageError(
+                f"{name!r} is not in {self.folder}",
+                field="name",
+                remedy=f"it holds: {', '.join(self.names)}",
+            )
         vector, box = self.comparer.embed(photo)
         distance = _distance(vector, self._people[name])
         limit = self.comparer.limit()
         return Verification(distance <= limit, distance, limit, self.comparer.far, (box, box))
 
-    def whois(self, photo: Any) -> Found:
-        """The closest person, or that the face is nobody's.
+    def whois(self, photo: Any) -> Decision:
+        """The closest person, or that the face is nobody's; a name serves as the person's id.
 
         The rate holds for the whole search: a stranger has as many chances as there are people, so
         each comparison gets its part of the rate.
         """
         vector, box = self.comparer.embed(photo)
-        distance, closest = min((_distance(vector, v), name) for name, v in self._people.items())
+        (match,) = self.gallery.search(vector)[0]
         limit = self.comparer.limit(len(self._people))
-        known = closest if distance <= limit else None
-        return Found(known, closest, distance, limit, self.comparer.far, box)
+        known = match.person if -match.score <= limit else None
+        return Decision(known, known, match.person, None, match.score, -limit, box)
+
+    @property
+    def gallery(self) -> Gallery:
+        """The people's vectors, searched by distance."""
+        if self._gallery is None:
+            from openfaceplus.gallery import create
+
+            vectors = list(self._people.values())
+            self._gallery = create("distance", self.comparer.space, len(vectors[0]))
+            self._gallery.add(self.names, vectors)
+        return self._gallery
+
+
+class Database(PhotoFolder):
+    """The former name of ``PhotoFolder``."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        warnings.warn(
+            "openfaceplus.Database is now called PhotoFolder", DeprecationWarning, stacklevel=2
+        )
+        super().__init__(*arguments, **options)
 
 
 def cache_file(folder: Path, space: str) -> Path:

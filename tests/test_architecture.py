@@ -22,10 +22,10 @@ SCRIPTS = sorted(
 STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
-        "manifest", "version", "threads", "weights", "thresholds",
+        "manifest", "version", "threads", "weights", "thresholds", "gallery",
     },
     "rooms": {
-        "detect", "alignment", "embedding", "store", "classify", "gallery", "track", "evaluate",
+        "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "stages", "database",

@@ -68,7 +68,7 @@ def traces(folder: Path, name: str) -> tuple[bytes, ...]:
     vectors, chips = read_vectors(folder / EMBEDDINGS)
     mine = vectors[[Path(chip).parent.name == name for chip in chips]]
     made = Classifier.load(folder / PKL)
-    mine = np.concatenate([mine, made.rule.gallery.templates[[made.people.index(name)]]])
+    mine = np.concatenate([mine, made.rule.scorer.gallery.vectors[[made.people.index(name)]]])
     texts = [f"{vector[0]:.9g},{vector[1]:.9g}".encode() for vector in mine]
     return (name.encode(), *texts, *(vector[8:16].tobytes() for vector in mine))
 
@@ -91,9 +91,9 @@ def test_list_by_both_commands(trained, monkeypatch):
 def test_removed_without_trace(trained, photos, portraits, cache, script):
     database = photos.parent / "db"
     shutil.copytree(photos / "obama", database)
-    from openfaceplus import Database
+    from openfaceplus import PhotoFolder
 
-    assert "obama" in Database(database, distance=0.6).names
+    assert "obama" in PhotoFolder(database, distance=0.6).names
     needles = traces(trained, "obama")
     assert holding(trained, *needles) and holding(cache / "databases", b"obama")
     words = (CLASSIFIER,) if script else ("people",)

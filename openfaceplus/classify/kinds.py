@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from openfaceplus.classify.names import KINDS
+from openfaceplus.classify.names import KINDS as KINDS
 from openfaceplus.classify.svm import LinearOvR
 from openfaceplus.errors import TrainingError, UsageError
 from openfaceplus.weights import safe
@@ -34,7 +34,11 @@ class Estimator:
 
             people = int(labels.max()) + 1
             if lda_dim >= people:
-                raise UsageError(f"--ldaDim must be below the number of people, {people}")
+                raise UsageError(
+                    f"{lda_dim} dimensions cannot be had from {people} people",
+                    field="lda_dim",
+                    remedy="ask for fewer dimensions than there are people",
+                )
             lda = LinearDiscriminantAnalysis(n_components=lda_dim)
             if kind == "GMM":
                 estimator = _make(kind, lda.fit(vectors, labels).transform(vectors), labels)
@@ -51,21 +55,6 @@ class Estimator:
 
 Namer = LinearOvR | Estimator
 """Has ``names(vectors)``: (n,) numbers of the people that (n, dimensions) vectors are named for."""
-
-
-def fit(
-    kind: str, machine: LinearOvR, vectors: np.ndarray, labels: np.ndarray, lda_dim: int = 0
-) -> Namer:
-    """What names a face: the linear ``machine`` itself, or another kind trained on (n, dimensions)
-    vectors with labels 0..people-1.
-
-    Raises UsageError for an unknown kind, TrainingError if the data do not suffice for it.
-    """
-    if kind not in KINDS:
-        raise UsageError(f"there is no classifier {kind!r}; known are: {', '.join(KINDS)}")
-    if labels.max() == 0 or (kind == "LinearSvm" and lda_dim <= 0):
-        return machine
-    return Estimator.fit(kind, vectors, labels, lda_dim)
 
 
 def to_dict(namer: Namer) -> dict[str, Any]:

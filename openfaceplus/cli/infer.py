@@ -130,12 +130,12 @@ def _look(args: Any, model: Any, paths: Sequence[Path]) -> Iterator[Any]:
 
 def _say_unsupported(model: Any, policy: Any) -> None:
     """Where the user asked for a rate, say if the enrolled people do not support it."""
-    from openfaceplus.classify import explain
+    from openfaceplus.classify import wording
 
     if policy.far is not None and policy.threshold is None:
         threshold = model.threshold(policy)
         if not threshold.calibration.met:
-            for line in explain.lines(threshold, len(model.classifier.people)):
+            for line in wording.lines(threshold, len(model.classifier.people)):
                 print(line, file=sys.stderr)
 
 
