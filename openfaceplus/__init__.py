@@ -27,8 +27,6 @@ _PUBLIC = {
     "Chip": "openfaceplus.faces",
     "ChipSpec": "openfaceplus.faces",
     "Decision": "openfaceplus.faces",
-    "Gallery": "openfaceplus.gallery.base",
-    "Match": "openfaceplus.faces",
     "NoFace": "openfaceplus.errors",
     "Pipeline": "openfaceplus.pipeline",
     "Policy": "openfaceplus.model",

@@ -52,22 +52,18 @@ class Calibration:
         return self.asked >= self.supported
 
 
-def from_strangers(
-    scores: np.ndarray, far: float, confidence_level: float | None = None
-) -> Calibration:
+def from_strangers(scores: np.ndarray, far: float, level: float | None = None) -> Calibration:
     """From the scores (n,) of n strangers, one photo each; it holds for strangers drawn alike."""
-    _check(far, confidence_level)
+    _check(far, level)
     ordered = -np.sort(-np.asarray(scores, float))
     n = len(ordered)
-    rank = math.floor(_rank(n, far, confidence_level) + 1e-9)
+    rank = math.floor(_rank(n, far, level) + 1e-9)
     threshold = float(ordered[rank - 1]) if 1 <= rank <= n else math.inf
-    return _calibration(
-        threshold, far, confidence_level, n, int((ordered > threshold).sum()), False
-    )
+    return _calibration(threshold, far, level, n, int((ordered > threshold).sum()), False)
 
 
 def from_left_out(
-    scores: np.ndarray, labels: np.ndarray, far: float, confidence_level: float | None = None
+    scores: np.ndarray, labels: np.ndarray, far: float, level: float | None = None
 ) -> Calibration:
     """From the left-out scores (photos,) of enrolled people ``labels`` (photos,).
 
@@ -75,12 +71,12 @@ def from_left_out(
     choices are averaged: still one photo a person, with less chance in it. Between two ranks the
     threshold is interpolated.
     """
-    _check(far, confidence_level)
+    _check(far, level)
     picks = photo_choices(scores, labels)
     n = picks.shape[1]
-    rank = _rank(n, far, confidence_level)
+    rank = _rank(n, far, level)
     if not rank or not np.isfinite(picks).any():
-        return _calibration(math.inf, far, confidence_level, n, 0, True)
+        return _calibration(math.inf, far, level, n, 0, True)
     low = min(math.floor(rank + 1e-9), n)
     part = min(max(rank - low, 0.0), 1.0)
     ranks = [low - 1, min(low, n - 1)]
@@ -88,7 +84,7 @@ def from_left_out(
     each = at + part * (next_ - at)
     threshold = float(each.mean())
     taken = float((picks > threshold).sum(axis=1).mean())
-    return _calibration(threshold, far, confidence_level, n, taken, True)
+    return _calibration(threshold, far, level, n, taken, True)
 
 
 def photo_choices(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -102,19 +98,19 @@ def photo_choices(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def needed(far: float, confidence_level: float | None = None) -> int:
+def needed(far: float, level: float | None = None) -> int:
     """How many strangers, or people left out, support a rate on average or with confidence."""
-    _check(far, confidence_level)
-    if confidence_level is None:
+    _check(far, level)
+    if level is None:
         return math.ceil(round(1 / far - 1, 9))
-    return math.ceil(math.log(1 - confidence_level) / math.log1p(-far))
+    return math.ceil(math.log(1 - level) / math.log1p(-far))
 
 
-def supported(n: int, confidence_level: float | None = None) -> float:
+def supported(n: int, level: float | None = None) -> float:
     """The smallest rate that n strangers, or people left out, support."""
     if n < 1:
         return 1.0
-    return 1 / (n + 1) if confidence_level is None else 1 - (1 - confidence_level) ** (1 / n)
+    return 1 / (n + 1) if level is None else 1 - (1 - level) ** (1 / n)
 
 
 def upper_bound(k: int, n: int, confidence: float = 0.95) -> float:
@@ -134,60 +130,45 @@ def lower_bound(k: int, n: int, confidence: float = 0.95) -> float:
     return 1.0 - upper_bound(n - k, n, confidence) if n else 0.0
 
 
-def allowed(n: int, far: float, confidence_level: float) -> int:
-    """The largest k with ``upper_bound(k, n, confidence_level) <= far``; -1 when there is none."""
+def allowed(n: int, far: float, level: float) -> int:
+    """The largest k with ``upper_bound(k, n, level) <= far``; -1 when there is none."""
     low, high = -1, n
     while high - low > 1:
         middle = (low + high) // 2
-        fits = _binomial_cdf(middle, n, far) <= 1 - confidence_level
+        fits = _binomial_cdf(middle, n, far) <= 1 - level
         low, high = (middle, high) if fits else (low, middle)
     return low
 
 
-def _rank(n: int, far: float, confidence_level: float | None) -> float:
+def _rank(n: int, far: float, level: float | None) -> float:
     """Which of n scores, the largest being 1, is the threshold; 0 where they do not support it."""
-    if far < supported(n, confidence_level):
+    if far < supported(n, level):
         return 0.0
     # From one up: what is supported must not fail by a rounding.
-    return max(
-        1.0, far * (n + 1) if confidence_level is None else allowed(n, far, confidence_level) + 1.0
-    )
+    return max(1.0, far * (n + 1) if level is None else allowed(n, far, level) + 1.0)
 
 
 def _calibration(
-    threshold: float,
-    far: float,
-    confidence_level: float | None,
-    n: int,
-    taken: float,
-    estimate: bool,
+    threshold: float, far: float, level: float | None, n: int, taken: float, estimate: bool
 ) -> Calibration:
     whole = math.ceil(taken - 1e-9)
     interval = lower_bound(math.floor(taken), n, 0.975), upper_bound(whole, n, 0.975)
     bound = upper_bound(whole, n)
     return Calibration(
-        threshold,
-        far,
-        confidence_level,
-        n,
-        taken,
-        bound,
-        interval,
-        supported(n, confidence_level),
-        estimate,
+        threshold, far, level, n, taken, bound, interval, supported(n, level), estimate
     )
 
 
-def _check(far: float, confidence_level: float | None) -> None:
+def _check(far: float, level: float | None) -> None:
     if not 0 < far < 1:
         raise UsageError(
             f"a rate of strangers accepted lies above 0 and below 1, not at {far:g}",
             field="far",
             remedy="give a share such as 0.01",
         )
-    if confidence_level is not None and not 0 < confidence_level < 1:
+    if level is not None and not 0 < level < 1:
         raise UsageError(
-            f"a confidence level lies above 0 and below 1, not at {confidence_level:g}",
+            f"a confidence level lies above 0 and below 1, not at {level:g}",
             field="confidence_level",
             remedy="give one such as 0.95",
         )

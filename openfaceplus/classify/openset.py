@@ -185,6 +185,5 @@ def templates(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(people, dimensions) float32 unit means of each person's unit vectors."""
     totals = np.zeros((int(labels.max()) + 1, vectors.shape[1]))
     np.add.at(totals, labels, vectors)
-    return (totals / np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)).astype(
-        np.float32
-    )
+    totals /= np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
+    return totals.astype(np.float32)

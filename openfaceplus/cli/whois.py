@@ -32,6 +32,7 @@ def _whois(args: Any) -> int:
     database = PhotoFolder(args.db, Comparer(**comparison_of(args)))
     say_unusable(database)
     found = database.whois(args.photo)
+    assert found.distance is not None and found.limit is not None and found.box is not None
     limit = rule_of(found.limit, database.comparer.far)
     if args.json:
         common.print_json(
