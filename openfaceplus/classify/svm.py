@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST = 500_000
+MOST = 250_000
 """People times photos up to which it is trained: about a second on one core. On lfw-dev it names
 no better than the nearest template (docs/accuracy.md), so beyond that the template names."""
 
