@@ -167,3 +167,7 @@ class UsageError(OpenFacePlusError):
     """An option or argument makes no sense."""
 
     code = "usage"
+
+
+class UnsupportedRate(UserWarning):
+    """The data are too few for the rate asked; the nearest that they support was taken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,9 @@ def find_classifier(given: str | os.PathLike[str] | None = None) -> Path:
         if (start / place).is_file():
             return start / place
     raise StorageError(
-        f"{start}: holds no generated-embeddings/classifier.pkl; train first, or name one with -m"
+        f"{start}: holds no generated-embeddings/classifier.pkl",
+        field="path",
+        remedy="train first, or name one",
     )
 
 
@@ -54,15 +56,22 @@ class Policy:
     """Which faces to accept.
 
     ``far`` is the share of strangers' faces accepted (None: what was trained for), met on average
-    or with the confidence ``sure``; ``per`` ``photo`` makes it the share of photos. ``threshold``
+    or with ``confidence_level``; ``per`` ``photo`` makes it the share of photos. ``threshold``
     overrides it. ``prior`` is the share of strangers that the confidence reckons with.
     """
 
     far: float | None = None
-    sure: float | None = None
+    confidence_level: float | None = None
     per: str = "face"
     threshold: float | None = None
     prior: float = PRIOR
+    sure: InitVar[object] = field(default=None, kw_only=True)
+
+    def __post_init__(self, sure: object) -> None:
+        if sure is not None:
+            raise UsageError(
+                "sure= has a new name", field="sure", remedy="call it confidence_level"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +152,12 @@ class Model:
         *,
         largest: bool = False,
         far: float | None = None,
-        sure: float | None = None,
+        confidence_level: float | None = None,
         per: str = "face",
         threshold: float | None = None,
         prior: float = PRIOR,
         max_pixels: int = MAX_PIXELS,
+        sure: None = None,
     ) -> list[Decision]:
         """Who is in a photo: one decision a face, from left to right; none if no face is found.
 
@@ -157,7 +167,7 @@ class Model:
         the photo cannot be read, UsageError for rates that make no sense.
         """
         (found,) = self.pipeline.look([photo], largest=largest, max_pixels=max_pixels)
-        return self.judge(found, Policy(far, sure, per, threshold, prior))
+        return self.judge(found, Policy(far, confidence_level, per, threshold, prior, sure=sure))
 
     def identify_many(
         self,
@@ -208,23 +218,34 @@ class Model:
             limit = self.threshold(policy, len(found.faces)).value
         decisions = self.classifier.decide(found.vectors, limit, policy.prior)
         judged = [
-            replace(decision, name=None if flaw else decision.name, box=face.box, note=flaw)
+            replace(decision, box=face.box)
+            if flaw is None
+            else replace(decision, person=None, name=None, box=face.box, note=flaw)
             for face, flaw, decision in zip(found.faces, found.flaws, decisions, strict=True)
         ]
-        return sorted(judged, key=lambda decision: decision.box.left + decision.box.right)
+        return sorted(judged, key=_across)
+
+    def __repr__(self) -> str:
+        return f"<Model: {repr(self.classifier)[1:-1]}>"
 
     def threshold(self, policy: Policy, faces: int = 1) -> Threshold:
         """What a policy accepts in a photo of so many faces, and what that rests on."""
         settings = self.classifier.settings
         far = settings.far if policy.far is None else policy.far
         # A rate given anew is met on average unless a confidence is given with it.
-        sure = settings.sure if policy.far is None and policy.sure is None else policy.sure
+        level = policy.confidence_level
+        if policy.far is None and level is None:
+            level = settings.confidence_level
         if policy.per not in ("face", "photo"):
-            raise UsageError(f"a rate is per face or per photo, not per {policy.per}")
+            raise UsageError(f"a rate is per face or per photo, not per {policy.per}", field="per")
         if policy.per == "photo" and faces > 1:
             # A stranger's photo is wrong if any of its faces is accepted.
             far = 1 - (1 - far) ** (1 / faces)
-        return self._thresholds(far, sure)
+        return self._thresholds(far, level)
+
+
+def _across(decision: Decision) -> float:
+    return 0.0 if decision.box is None else decision.box.left + decision.box.right
 
 
 def label_of(decision: Decision) -> str:
@@ -245,6 +266,7 @@ def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
     marks = []
     for decision in decisions:
         assert decision.box is not None
-        text = f"{label_of(decision)} {decision.confidence:.2f}"
+        sure = "" if decision.confidence is None else f" {decision.confidence:.2f}"
+        text = f"{label_of(decision)}{sure}"
         marks.append(Mark(decision.box.scaled(1 / photo.scale), text, decision.name is not None))
     return draw(photo.pixels, marks)

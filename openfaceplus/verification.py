@@ -1,32 +1,20 @@
-"""One to one: are two photos of one person; and a folder with one photo a person as a database."""
+"""One to one: are two photos of one person."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import math
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openfaceplus import thresholds
-from openfaceplus.errors import (
-    NoFace,
-    OpenFacePlusError,
-    PhotoError,
-    SeveralFaces,
-    StorageError,
-    UsageError,
-)
+from openfaceplus.errors import NoFace, SeveralFaces, UsageError
 from openfaceplus.faces import Box
-from openfaceplus.files import sweep
-from openfaceplus.images import MAX_PIXELS, name_of, photos_in
+from openfaceplus.images import MAX_PIXELS, name_of
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.quality import flawed
 from openfaceplus.recipe import Recipe, recipe
-from openfaceplus.weights import Progress, cache_folder, safe
+from openfaceplus.weights import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,18 +36,6 @@ class Verification:
     limit: float
     far: float | None
     boxes: tuple[Box, Box]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The closest person in a database: ``name`` is None if even that one is too far."""
-
-    name: str | None
-    closest: str
-    distance: float
-    limit: float
-    far: float | None
-    box: Box
 
 
 class Comparer:
@@ -103,7 +79,7 @@ class Comparer:
         """What distances are measured in, and of which faces: all, or those that can be judged."""
         return f"{self.pipeline.space}/{'judged' if self.distance is None else 'raw'}"
 
-    def limit(self, comparisons: int = 1) -> float:
+    def limit(self, comparisons: float = 1) -> float:
         """The greatest distance accepted; ``far`` then holds for that many comparisons together.
 
         Raises ModelMissing if the embedding has no table, UsageError if it does not reach that low.
@@ -118,12 +94,12 @@ class Comparer:
             if comparisons == 1:
                 raise
             raise UsageError(
-                f"a rate of {self.far:g} for a search among {comparisons} people leaves each a "
+                f"a rate of {self.far:g} for a search among {comparisons:g} people leaves each a "
                 f"part: {error}",
-                remedy="ask for a higher rate, give a distance, or train a model",
                 field="far",
+                remedy="ask for a higher rate, give a distance, or train a model",
             ) from error
-        return max(0.0, 2 - 2 * cosine) ** 0.5
+        return float(max(0.0, 2 - 2 * cosine) ** 0.5)
 
     def embed(self, source: Any, single: bool = False) -> tuple[np.ndarray, Box]:
         """The vector, (dimensions,) float32, and box of the most prominent face.
@@ -150,149 +126,12 @@ class Comparer:
         """Whether the most prominent faces of two photos are one person's."""
         limit = self.limit()
         (a, box_a), (b, box_b) = self.embed(first), self.embed(second)
-        distance = _distance(a, b)
+        distance = distance_between(a, b)
         return Verification(distance <= limit, distance, limit, self.far, (box_a, box_b))
 
 
-class Database:
-    """A folder with one photo a person, whose file names are the people's names.
-
-    Embeddings are kept in the cache folder, never beside the photos, and made anew when a file
-    changes. ``unusable`` says of each photo left out why. In place of a ``comparer`` the most used
-    of its settings may be given.
-    """
-
-    def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        comparer: Comparer | None = None,
-        *,
-        far: float = FAR,
-        distance: float | None = None,
-        table: Path | None = None,
-        max_pixels: int = MAX_PIXELS,
-        profile: str = "dlib",
-        detector: str | None = None,
-        embedder: str | None = None,
-        views: int | None = None,
-        commercial: bool = False,
-    ) -> None:
-        self.folder = Path(folder)
-        self.comparer = comparer or Comparer(
-            recipe(profile, detector=detector, embedder=embedder, views=views),
-            far=far,
-            distance=distance,
-            table=table,
-            max_pixels=max_pixels,
-            commercial=commercial,
-        )
-        self.unusable: dict[str, str] = {}
-        self._people: dict[str, np.ndarray] = {}
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Look at the folder again. Raises UsageError if it holds no usable photo."""
-        import numpy as np
-
-        if not self.folder.is_dir():
-            raise UsageError(f"{self.folder}: not a folder; it takes one photo a person")
-        cache = cache_file(self.folder, self.comparer.space)
-        known = _read_cache(cache)
-        kept: dict[str, tuple[str, np.ndarray]] = {}
-        self._people, self.unusable = {}, {}
-        for path in photos_in([self.folder]):
-            name = path.stem
-            if path.parent != self.folder:
-                self.unusable[str(path)] = f"{path}: lies in a folder of its own; move it up"
-                continue
-            if name in self._people:
-                self.unusable[str(path)] = f"{path}: {name} has another photo already"
-                continue
-            try:
-                status = path.stat()
-                key = f"{path.name}\n{status.st_size}-{status.st_mtime_ns}"
-            except OSError:
-                key = path.name
-            try:
-                vector = known[key] if key in known else self.comparer.embed(path, single=True)[0]
-            except PhotoError as error:
-                self.unusable[str(path)] = str(error)
-                continue
-            kept[key] = name, vector
-            self._people[name] = vector
-        if not self._people:
-            reasons = "; ".join(self.unusable.values()) or "it is empty"
-            raise UsageError(f"{self.folder}: no usable photo of a person in it ({reasons})")
-        if set(kept) != set(known):
-            vectors = np.stack([vector for _, vector in kept.values()])
-            names = [name for name, _ in kept.values()]
-            # A cache that cannot be written is done without.
-            with contextlib.suppress(StorageError):
-                safe.dump(cache, {"keys": list(kept), "names": names, "vectors": vectors})
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The people in the database."""
-        return list(self._people)
-
-    def verify(self, photo: Any, name: str) -> Verification:
-        """Whether the face is the person of that name. Raises UsageError if there is none."""
-        if name not in self._people:
-            raise UsageError(f"{name!r} is not in {self.folder}; it holds: {', '.join(self.names)}")
-        vector, box = self.comparer.embed(photo)
-        distance = _distance(vector, self._people[name])
-        limit = self.comparer.limit()
-        return Verification(distance <= limit, distance, limit, self.comparer.far, (box, box))
-
-    def whois(self, photo: Any) -> Found:
-        """The closest person, or that the face is nobody's.
-
-        The rate holds for the whole search: a stranger has as many chances as there are people, so
-        each comparison gets its part of the rate.
-        """
-        vector, box = self.comparer.embed(photo)
-        distance, closest = min((_distance(vector, v), name) for name, v in self._people.items())
-        limit = self.comparer.limit(len(self._people))
-        known = closest if distance <= limit else None
-        return Found(known, closest, distance, limit, self.comparer.far, box)
-
-
-def cache_file(folder: Path, space: str) -> Path:
-    """Where the embeddings of a database are kept."""
-    digest = hashlib.sha256(f"{folder.resolve()}\n{space}".encode(errors="surrogateescape"))
-    return cache_folder() / "databases" / f"{digest.hexdigest()[:24]}.pkl"
-
-
-def forget(name: str) -> list[Path]:
-    """Delete every cached database in which a person of that name is; returns the files.
-
-    They are made anew, without what has gone from their folders, when next used.
-    """
-    deleted = []
-    sweep(cache_folder() / "databases")
-    for path in sorted((cache_folder() / "databases").glob("*.pkl")):
-        try:
-            concerned = name in safe.load(path)["names"]
-        except (OpenFacePlusError, KeyError, TypeError):
-            concerned = True
-        if concerned:
-            path.unlink(missing_ok=True)
-            deleted.append(path)
-    return deleted
-
-
-def _read_cache(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        return {}
-    try:
-        data = safe.load(path)
-        return dict(zip(data["keys"], data["vectors"], strict=True))
-    except (OpenFacePlusError, KeyError, TypeError, ValueError):
-        # A cache that cannot be read is made anew.
-        return {}
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
+def distance_between(a: np.ndarray, b: np.ndarray) -> float:
+    """The Euclidean distance of two vectors (dimensions,)."""
     import numpy as np
 
     return float(np.linalg.norm(a - b))

@@ -22,13 +22,13 @@ SCRIPTS = sorted(
 STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
-        "manifest", "version", "threads", "weights", "thresholds", "extras",
+        "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras",
     },
     "rooms": {
-        "detect", "alignment", "embedding", "store", "classify", "gallery", "track", "evaluate",
+        "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",
     },
     "composition": {
-        "recipe", "loaded", "pipeline", "model", "api", "verification", "stages", "database",
+        "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages", "database",
     },
     "edges": {"cli", "server", "compat", "__main__"},
 }  # fmt: skip

@@ -186,10 +186,11 @@ def test_faces_that_cannot_be_judged_are_no_matches_by_rate(pile, rates, monkeyp
 
 def judged(rule: str, limit: float = 1.0) -> str | None:
     vectors = np.array([[0.0], [3.0], [10.0]], np.float32)
-    references = References(
+    references = References.of(
         vectors, "abc", ["x", "x", "y"], {"x": limit, "y": 1.0}, Rule.parse(rule)
     )
-    return references.judge(np.array([0.5], np.float32)).subject
+    match, accepted = references.judge(np.array([0.5], np.float32))
+    return match.person if accepted else None
 
 
 def test_rules():
@@ -201,7 +202,7 @@ def test_rules():
     assert Rule.parse("votes:2").comparisons(4) == 2
     assert Rule.parse("mean").comparisons(4) == 1
     for text in ("most", "votes", "votes:0", "votes:-1", "any:2", ""):
-        with pytest.raises(UsageError, match="--rule takes"):
+        with pytest.raises(UsageError, match="a rule is any, mean"):
             Rule.parse(text)
 
 
@@ -217,7 +218,7 @@ def test_the_rate_is_shared_by_the_references(pile, rates):
     assert low.references.limits["subject"] == pytest.approx((2 - 2 * 0.94) ** 0.5, abs=1e-4)
     assert "a rate of 0.0002 is sure, not 0.00015" in low.remarks[0]
     assert "3 can" not in search(pile, "--rule", "votes:2").stderr
-    assert "--rule votes:3 needs as many references" in search(
+    assert "--rule: votes:3 needs as many references" in search(
         pile, "--rule", "votes:3", find=refused
     )
 

@@ -14,9 +14,10 @@ from running import call, people, portrait, refused, save
 import openfaceplus
 from openfaceplus.errors import FaceTooBlurred, FlawedFace, PhotoTooLarge
 from openfaceplus.images import as_photo
+from openfaceplus.photo_folder import PhotoFolder
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
-from openfaceplus.verification import Comparer, Database
+from openfaceplus.verification import Comparer
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +116,12 @@ def test_a_face_too_blurred_for_one_is_too_blurred_for_all(pipeline, blurred, tm
     folder = tmp_path / "staff"
     save(folder / "eileen.png")
     save(folder / "blur.png", as_photo(blurred).pixels)
-    staff = Database(folder)
+    staff = PhotoFolder(folder)
     assert staff.names == ["eileen"] and "too blurred" in min(staff.unusable.values())
     with pytest.raises(FlawedFace):
         staff.whois(blurred)
     assert "blur.png: the face is too" in call("whois", blurred, "--db", folder, expect=2).stderr
-    assert len(Database(folder, distance=3.0).names) == 2
+    assert len(PhotoFolder(folder, distance=3.0).names) == 2
     (tmp_path / "pile").mkdir()
     save(tmp_path / "pile/blur.png", as_photo(blurred).pixels)
     said = call("find", "--knowns", folder, "--unknowns", tmp_path / "pile", "--results",

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from openfaceplus.classify import kinds
 from openfaceplus.classify.machines import Gaussians, Linear, Projected, Tree, Votes
 from openfaceplus.classify.names import KINDS
-from openfaceplus.classify.svm import fit_ovr
 from openfaceplus.errors import UsageError
 from openfaceplus.weights import safe
 
@@ -86,7 +85,7 @@ def test_real_embeddings(kind, lda_dim, portrait_vectors, monkeypatch, tmp_path)
             return make(cls, *models)
 
         monkeypatch.setattr(form, "of", classmethod(keep))
-    namer = kinds.fit(kind, fit_ovr(vectors, labels)[0], vectors, labels, lda_dim)
+    namer = kinds.fit(kind, vectors, labels, lda_dim)
     safe.dump(tmp_path / "c.pkl", kinds.to_dict(namer))
     namer = kinds.from_dict(safe.load(tmp_path / "c.pkl"), people, 128)
     mixed = (vectors[:, None] + vectors).reshape(-1, 128)
@@ -124,7 +123,7 @@ def test_as_many_votes_for_several_people(name):
 def test_the_dimensions_of_a_projection():
     vectors, labels = blobs(3)
     with pytest.raises(UsageError) as caught:
-        kinds.fit("LinearSvm", fit_ovr(vectors, labels)[0], vectors, labels, 3)
+        kinds.fit("LinearSvm", vectors, labels, 3)
     assert caught.value.field == "lda_dim" and "2" in caught.value.remedy
 
 
@@ -135,9 +134,8 @@ def test_the_dimensions_of_a_projection():
 def stored():
     """Every form as it is stored, of three people and 32 dimensions."""
     vectors, labels = blobs(3)
-    machine = fit_ovr(vectors, labels)[0]
     return {
-        (kind, dim): kinds.to_dict(kinds.fit(kind, machine, vectors, labels, dim))
+        (kind, dim): kinds.to_dict(kinds.fit(kind, vectors, labels, dim))
         for kind in KINDS
         for dim in (0, 2)
         if kind != "LinearSvm" or dim

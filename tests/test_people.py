@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from running import CLASSIFIER, call, command_line, environment, refused, run, save, table
 
-from openfaceplus import verification
+from openfaceplus import photo_folder
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.stages import people as stage
 from openfaceplus.store.vectors import read_vectors
@@ -68,7 +68,7 @@ def traces(folder: Path, name: str) -> tuple[bytes, ...]:
     vectors, chips = read_vectors(folder / EMBEDDINGS)
     mine = vectors[[Path(chip).parent.name == name for chip in chips]]
     made = Classifier.load(folder / PKL)
-    mine = np.concatenate([mine, made.rule.gallery.templates[[made.people.index(name)]]])
+    mine = np.concatenate([mine, made.rule.scorer.gallery.vectors[[made.people.index(name)]]])
     texts = [f"{vector[0]:.9g},{vector[1]:.9g}".encode() for vector in mine]
     return (name.encode(), *texts, *(vector[8:16].tobytes() for vector in mine))
 
@@ -91,9 +91,9 @@ def test_list_by_both_commands(trained, monkeypatch):
 def test_removed_without_trace(trained, photos, portraits, cache, script):
     database = photos.parent / "db"
     shutil.copytree(photos / "obama", database)
-    from openfaceplus import Database
+    from openfaceplus import PhotoFolder
 
-    assert "obama" in Database(database, distance=0.6).names
+    assert "obama" in PhotoFolder(database, distance=0.6).names
     needles = traces(trained, "obama")
     assert holding(trained, *needles) and holding(cache / "databases", b"obama")
     words = (CLASSIFIER,) if script else ("people",)
@@ -271,7 +271,7 @@ def test_a_removal_that_was_stopped_is_finished_by_the_next(trained, place, monk
         if place == "save":
             patch.setattr(Classifier, "save", stop)
         else:
-            patch.setattr(verification if place == "forget" else stage, place, stop)
+            patch.setattr(photo_folder if place == "forget" else stage, place, stop)
         assert "interrupted" in call("people", "remove", trained, "obama", expect=130).stderr
     assert len(listed(trained)) == 5
     call("people", "remove", trained, "obama")

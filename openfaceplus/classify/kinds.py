@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from openfaceplus.classify import svm
 from openfaceplus.classify.machines import (
     FORMS,
     Gaussians,
@@ -27,11 +28,11 @@ Namer = LinearOvR | Machine
 """Has ``names(vectors)``: (n,) numbers of the people that (n, dimensions) vectors are named for."""
 
 
-def fit(
-    kind: str, machine: LinearOvR, vectors: np.ndarray, labels: np.ndarray, lda_dim: int = 0
-) -> Namer:
-    """What names a face: the linear ``machine`` itself, or another kind trained on (n, dimensions)
-    vectors with labels 0..people-1; ``lda_dim`` above 0 projects by linear discriminant analysis.
+def fit(kind: str, vectors: np.ndarray, labels: np.ndarray, lda_dim: int = 0) -> Namer | None:
+    """What names a face, trained on (n, dimensions) vectors with labels 0..people-1; None where the
+    nearest template does: for one person, and for more people than a linear machine pays for.
+
+    ``lda_dim`` above 0 projects by linear discriminant analysis first.
 
     Raises UsageError for an unknown kind, TrainingError if the data do not suffice for it.
     """
@@ -40,8 +41,10 @@ def fit(
             f"there is no classifier {kind!r}", field="kind", remedy=f"known are {', '.join(KINDS)}"
         )
     people = int(labels.max()) + 1
-    if people == 1 or (kind == "LinearSvm" and lda_dim <= 0):
-        return machine
+    if people == 1:
+        return None
+    if kind == "LinearSvm" and lda_dim <= 0:
+        return svm.fit(vectors, labels) if svm.fits(labels) else None
     if lda_dim >= people:
         raise UsageError(
             f"{lda_dim} dimensions cannot tell {people} people apart",

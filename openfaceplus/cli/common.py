@@ -157,8 +157,9 @@ def run(
     except OpenFacePlusError as error:
         if args.debug:
             raise
-        flag = f"--{error.field.replace('_', '-')}: " if error.field else ""
-        return _stop(parse.prog, f"{flag}{error}", CANNOT)
+        flag = _option(parse, error.field)
+        text = f"{flag}: {error}" if flag and flag not in str(error) else str(error)
+        return _stop(parse.prog, text, CANNOT)
     except MemoryError:
         if args.debug:
             raise
@@ -176,6 +177,19 @@ def run(
             raise
         message = f"{type(error).__name__}: {error}; this should not happen: please report what "
         return _stop(parse.prog, message + "--debug shows", CANNOT)
+
+
+def _option(parse: argparse.ArgumentParser, field: str | None) -> str | None:
+    """The flag of the option that a parameter comes from, in the parser or its sub-commands."""
+    called = {"confidence_level": "sure", "lda_dim": "ldaDim", "per": "far_per"}
+    for action in parse._actions:
+        if field and action.option_strings and action.dest == called.get(field, field):
+            return max(action.option_strings, key=lambda flag: flag.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            for mode in action.choices.values():
+                if flag := _option(mode, field):
+                    return flag
+    return None
 
 
 def _stop(program: str, message: str, status: int) -> int:

@@ -126,7 +126,7 @@ def _openset_options(args: Any) -> Any:
             raise UsageError(f"{flag} takes a number above 0 and below 1, not {rate:g}")
     return OpenSetOptions(
         enrol=args.enrol, gallery=args.gallery, repeats=args.repeats, classifier=args.classifier,
-        fars=tuple(args.far), sure=args.sure,
+        fars=tuple(args.far), confidence_level=args.sure,
     )  # fmt: skip
 
 

@@ -111,12 +111,12 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
 
 def _say_unsupported(model: Model, policy: Policy) -> None:
     """Where the user asked for a rate, say if the enrolled people do not support it."""
-    from openfaceplus.classify import explain
+    from openfaceplus.classify import wording
 
     if policy.far is not None and policy.threshold is None:
         threshold = model.threshold(policy)
         if not threshold.calibration.met:
-            for line in explain.lines(threshold, len(model.classifier.people)):
+            for line in wording.lines(threshold, len(model.classifier.people)):
                 print(line, file=sys.stderr)
 
 

@@ -106,25 +106,30 @@ def report(
     """Say what was trained, what its threshold rests on, and where it lies."""
     from dataclasses import asdict
 
-    from openfaceplus.classify import explain
+    from openfaceplus.classify import wording
     from openfaceplus.stages.train import remarks
 
     people, photos = len(classifier.people), len(classifier.labels)
     threshold = classifier.calibrate()
     odd = remarks(classifier)
     if as_json:
+        rests_on = asdict(threshold)
+        rests_on["calibration"]["sure"] = rests_on["calibration"].pop("confidence_level")
         data = {
             "classifier": str(path),
             "people": people,
             "photos": photos,
             "space": classifier.space,
-            "threshold": asdict(threshold),
+            "threshold": rests_on,
             "remarks": odd,
         }
         common.print_json(data | ({} if counts is None else {"counts": counts}))
         return
     print(f"Training for {people} classes.")
-    for line in explain.lines(threshold, people):
+    if classifier.settings.kind == "LinearSvm" and classifier.namer is None and people > 1:
+        print("Names are given by the nearest template: a linear SVM of so many people takes long "
+              "and names no better.")  # fmt: skip
+    for line in wording.lines(threshold, people):
         print(line)
     for remark in odd[:_REMARKS]:
         print(f"look: {shown(remark)}", file=sys.stderr)

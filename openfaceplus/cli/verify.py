@@ -69,16 +69,17 @@ def comparison_of(args: Any) -> dict[str, Any]:
     }
 
 
-def rule_of(result: Any) -> str:
+def rule_of(limit: float, far: float | None) -> str:
     """Where the limit comes from, in words."""
-    if result.far is None:
-        return f"limit {result.limit:.3f}, as given"
-    return f"limit {result.limit:.3f}, for a false-accept rate of {100 * result.far:g}%"
+    if far is None:
+        return f"limit {limit:.3f}, as given"
+    return f"limit {limit:.3f}, for a false-accept rate of {100 * far:g}%"
 
 
 def _verify(args: Any) -> int:
     from openfaceplus.errors import UsageError
-    from openfaceplus.verification import Comparer, Database
+    from openfaceplus.photo_folder import PhotoFolder
+    from openfaceplus.verification import Comparer
 
     if (args.name is None) != (args.db is None):
         raise UsageError("--as and --db go together")
@@ -86,7 +87,7 @@ def _verify(args: Any) -> int:
         raise UsageError("name two photos, or one photo with --as NAME --db FOLDER")
     comparer = Comparer(**comparison_of(args))
     if args.name:
-        database = Database(args.db, comparer)
+        database = PhotoFolder(args.db, comparer)
         say_unusable(database)
         result = database.verify(args.photos[0], args.name)
     else:
@@ -104,11 +105,11 @@ def _verify(args: Any) -> int:
     elif args.name:
         answer = "opens" if result.same else "stays shut"
         print(f"It is {'' if result.same else 'not '}{args.name}: distance {result.distance:.3f} "
-              f"({rule_of(result)}). The door {answer}.")  # fmt: skip
+              f"({rule_of(result.limit, result.far)}). The door {answer}.")  # fmt: skip
         print(NO_LIVENESS)
     else:
         print(f"{'Same person' if result.same else 'Different people'}: distance "
-              f"{result.distance:.3f} ({rule_of(result)}).")  # fmt: skip
+              f"{result.distance:.3f} ({rule_of(result.limit, result.far)}).")  # fmt: skip
     return common.OK if result.same else common.SOME_FAILED
 
 

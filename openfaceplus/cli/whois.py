@@ -27,11 +27,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _whois(args: Any) -> int:
-    from openfaceplus.verification import Comparer, Database
+    from openfaceplus.photo_folder import PhotoFolder
+    from openfaceplus.verification import Comparer
 
-    database = Database(args.db, Comparer(**comparison_of(args)))
+    database = PhotoFolder(args.db, Comparer(**comparison_of(args)))
     say_unusable(database)
     found = database.whois(args.photo)
+    assert found.distance is not None and found.limit is not None and found.box is not None
+    limit = rule_of(found.limit, database.comparer.far)
     if args.json:
         common.print_json(
             {
@@ -39,13 +42,13 @@ def _whois(args: Any) -> int:
                 "closest": found.closest,
                 "distance": round(found.distance, 4),
                 "limit": round(found.limit, 4),
-                "far": found.far,
+                "far": database.comparer.far,
                 "box": found.box.rounded(),
             }
         )
     elif found.name is None:
         print(f"Not in the database; the closest is {found.closest}: distance "
-              f"{found.distance:.3f} ({rule_of(found)}).")  # fmt: skip
+              f"{found.distance:.3f} ({limit}).")  # fmt: skip
     else:
-        print(f"It is {found.name}: distance {found.distance:.3f} ({rule_of(found)}).")
+        print(f"It is {found.name}: distance {found.distance:.3f} ({limit}).")
     return common.OK if found.name is not None else common.SOME_FAILED

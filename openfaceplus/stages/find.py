@@ -192,15 +192,15 @@ class _Worker:
 
     def _judge(self, seen: PhotoFaces) -> Iterator[dict[str, Any]]:
         for face, vector, flaw in zip(seen.faces, seen.vectors, seen.flaws, strict=True):
-            judged = self._references.judge(vector)
+            match, accepted = self._references.judge(vector)
             # A limit that was measured holds for faces that can be judged; a given one for all.
             problem = None if self._raw else flaw
-            known = judged.subject if problem is None else None
+            known = match.person if accepted and problem is None else None
             yield {
                 "box": list(face.box.rounded()),
                 "subject": known or "",
-                "distance": round(judged.distance, 4),
-                "reference": judged.reference,
+                "distance": round(-match.score, 4),
+                "reference": self._references.photos[match.template],
                 "decision": problem or ("other" if known is None else "match"),
             }
 

@@ -10,7 +10,7 @@ import numpy as np
 from openfaceplus import thresholds
 from openfaceplus.classify import enrolment
 from openfaceplus.classify.classifier import Classifier, Settings
-from openfaceplus.classify.explain import percent
+from openfaceplus.classify.wording import percent
 from openfaceplus.errors import OpenFacePlusError, TrainingError, UsageError
 from openfaceplus.images import photos_in
 from openfaceplus.recipe import Recipe
@@ -52,8 +52,8 @@ def train(
     vectors, chips = read_vectors(folder)
     if not chips:
         raise TrainingError(
-            f"{folder}: holds no embedding; each person needs at least one photo in which a face "
-            "is found"
+            f"{folder}: holds no embedding",
+            remedy="each person needs at least one photo in which a face is found",
         )
     strangers = None if like is None else like.strangers
     if options.strangers is not None:
@@ -72,8 +72,9 @@ def train(
     if options.strict and not made.met:
         raise TrainingError(
             f"{made.n} {'people' if made.estimate else 'strangers'} support a rate of "
-            f"{percent(made.supported)} at best and --strict was given; see --strangers, or ask "
-            "for a higher --far"
+            f"{percent(made.supported)} at best, and no less was to be taken",
+            field="strangers",
+            remedy="give photos of strangers, or ask for a higher rate",
         )
     classifier.save(folder / CLASSIFIER)
     return classifier
@@ -104,7 +105,7 @@ def _strangers(
     one
     in each folder in it."""
     if not folder.is_dir():
-        raise UsageError(f"{folder}: not a folder of strangers' photos")
+        raise UsageError(f"{folder}: not a folder of strangers' photos", field="strangers")
     paths = photos_in([folder])
     vectors: dict[Path, np.ndarray] = {}
     with progress("strangers", len(paths)) as advance:

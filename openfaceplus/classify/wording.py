@@ -20,7 +20,11 @@ def percent(rate: float) -> str:
 
 
 def _asked(made: Calibration) -> str:
-    how = "on average" if made.sure is None else f"with {percent(made.sure)} confidence"
+    how = (
+        "on average"
+        if made.confidence_level is None
+        else f"with {percent(made.confidence_level)} confidence"
+    )
     return f"Strangers: at most {percent(made.asked)} of faces accepted, {how}."
 
 
@@ -37,7 +41,7 @@ def _measured(made: Calibration) -> list[str]:
             f"Estimated by leaving out each of {made.n} people in turn: {made.accepted:.1f} of "
             f"{made.n} would have been accepted ({bounds}).",
             "Left-out scores depend on each other, so this is an estimate; photos of strangers "
-            "(--strangers) give a guarantee.",
+            "give a guarantee.",
         ]
     return [
         f"Measured on {made.n} strangers, one photo each: {made.accepted:.0f} of {made.n} were "
@@ -53,9 +57,9 @@ def _used(threshold: Threshold, people: int) -> list[str]:
     if threshold.uses == "factory":
         return [f"The rate rests on {where}: {threshold.value:.4f}."]
     if threshold.uses == "stricter":
-        return [f"Taken was the stricter of that and {where}: {threshold.value:.4f}."]
+        return [f"Using the stricter of that and {where}: {threshold.value:.4f}."]
     if threshold.uses == "blend":
-        return [f"Taken was a mean of that and {where}: {threshold.value:.4f}."]
+        return [f"Using a mean of that and {where}: {threshold.value:.4f}."]
     return [f"Threshold {threshold.value:.4f}."]
 
 
@@ -66,5 +70,5 @@ def _missing(made: Calibration) -> list[str]:
     return [
         f"{made.n} {what} support a rate of {percent(made.supported)} at best. For "
         f"{percent(made.asked)} give photos of {needed(made.asked)} strangers (met on average) or "
-        f"{needed(made.asked, 0.95)} (met with 95% confidence) with --strangers."
+        f"{needed(made.asked, 0.95)} (met with 95% confidence)."
     ]
