@@ -17,7 +17,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -66,7 +66,8 @@ class AlignDlib:
         """All faces, the surest first; none, and a warning, for a picture dlib cannot take."""
         picture = _picture(rgbImg)
         try:
-            return self.detector(picture, 1)
+            found: Sequence[dlib.rectangle] = self.detector(picture, 1)
+            return found
         except (RuntimeError, TypeError) as error:
             log.warning("no faces can be searched in this picture: %s", error)
             return []
@@ -140,7 +141,9 @@ class TorchNeuralNet:
         self.cuda = cuda
         self.model = model
         path = None if model is None else Path(model)
-        self._embedder: Any = OpenFaceNn4Small2(path, device="cuda" if cuda else "cpu")
+        self._embedder: OpenFaceNn4Small2 | None = OpenFaceNn4Small2(
+            path, device="cuda" if cuda else "cpu"
+        )
 
     def __enter__(self) -> TorchNeuralNet:
         return self
