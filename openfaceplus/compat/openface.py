@@ -29,6 +29,8 @@ from openfaceplus.weights import trial
 if TYPE_CHECKING:
     import dlib
 
+    from openfaceplus.embedding.openface import OpenFaceNn4Small2
+
 log = logging.getLogger(__name__)
 
 Point = tuple[int, int]
@@ -165,7 +167,8 @@ class TorchNeuralNet:
         size = self.imgDim
         if picture.shape[:2] != (size, size):
             picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-        return self._embedder.embed(picture[None])[0].astype(np.float64)
+        vector: np.ndarray = self._embedder.embed(picture[None])[0].astype(np.float64)
+        return vector
 
     def forwardPath(self, imgPath: str | os.PathLike[str]) -> np.ndarray:
         """``forward`` of a picture's file. Raises PhotoError if it cannot be read."""
