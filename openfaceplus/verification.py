@@ -99,7 +99,7 @@ class Comparer:
                 field="far",
                 remedy="ask for a higher rate, give a distance, or train a model",
             ) from error
-        return float(max(0.0, 2 - 2 * cosine) ** 0.5)
+        return math.sqrt(max(0.0, 2 - 2 * cosine))
 
     def embed(self, source: Any, single: bool = False) -> tuple[np.ndarray, Box]:
         """The vector, (dimensions,) float32, and box of the most prominent face.

@@ -13,7 +13,7 @@ from PIL import Image
 from running import ROOT, call, refused, run, save
 
 import openfaceplus
-from openfaceplus import thresholds, verification
+from openfaceplus import photo_folder, thresholds, verification
 from openfaceplus.errors import ModelMissing, NoFace, UsageError
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe

@@ -96,7 +96,8 @@ def crop(
         points = [dlib.point(*point) for point in np.rint(landmarks).astype(int).tolist()]
         shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), points)
         image = np.ascontiguousarray(image)  # dlib refuses a part of a picture
-        return dlib.get_face_chip(image, shape, size=spec.size, padding=spec.padding)
+        made: np.ndarray = dlib.get_face_chip(image, shape, size=spec.size, padding=spec.padding)
+        return made
     if spec.template == "arcface":
         groups = _ARCFACE_POINTS[len(landmarks)]
         source = np.array([landmarks[list(group)].mean(axis=0) for group in groups], np.float64)

@@ -17,7 +17,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from openfaceplus.weights import trial
 
 if TYPE_CHECKING:
     import dlib
+
+    from openfaceplus.embedding.openface import OpenFaceNn4Small2
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,8 @@ class AlignDlib:
         """All faces, the surest first; none, and a warning, for a picture dlib cannot take."""
         picture = _picture(rgbImg)
         try:
-            return self.detector(picture, 1)
+            found: Sequence[dlib.rectangle] = self.detector(picture, 1)
+            return found
         except (RuntimeError, TypeError) as error:
             log.warning("no faces can be searched in this picture: %s", error)
             return []
@@ -140,7 +143,9 @@ class TorchNeuralNet:
         self.cuda = cuda
         self.model = model
         path = None if model is None else Path(model)
-        self._embedder: Any = OpenFaceNn4Small2(path, device="cuda" if cuda else "cpu")
+        self._embedder: OpenFaceNn4Small2 | None = OpenFaceNn4Small2(
+            path, device="cuda" if cuda else "cpu"
+        )
 
     def __enter__(self) -> TorchNeuralNet:
         return self
@@ -162,7 +167,8 @@ class TorchNeuralNet:
         size = self.imgDim
         if picture.shape[:2] != (size, size):
             picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-        return self._embedder.embed(picture[None])[0].astype(np.float64)
+        vector: np.ndarray = self._embedder.embed(picture[None])[0].astype(np.float64)
+        return vector
 
     def forwardPath(self, imgPath: str | os.PathLike[str]) -> np.ndarray:
         """``forward`` of a picture's file. Raises PhotoError if it cannot be read."""

@@ -114,7 +114,7 @@ _NO = "no embedder of one picture; name another file"
 
 def prepare(pixels: np.ndarray, spec: EmbedderSpec) -> np.ndarray:
     """(n, size, size, 3) RGB uint8 chips as the network's float32 input, in its layout."""
-    x = pixels.astype(np.float32)
+    x: np.ndarray = pixels.astype(np.float32)
     if spec.colour == "BGR":
         x = x[..., ::-1]
     if spec.standardise:

@@ -29,6 +29,7 @@ class _Worker:
         if not found.faces:
             return None
         box, points = found.faces[0].box, found.faces[0].landmarks
+        assert points is not None
         return (points - (box.left, box.top)) / (box.width, box.height)
 
 

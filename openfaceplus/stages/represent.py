@@ -44,22 +44,27 @@ class _Worker:
         self._recut = recut
 
     def __call__(self, rows: Sequence[Row]) -> list[Row]:
-        good, given, done = [], [], []
+        good: list[Row] = []
+        done: list[Row] = []
+        chips: list[list[Chip]] = []
+        faces: list[list[Face]] = []
         for row in rows:
             try:
                 if row["fingerprint"] == GONE:
                     raise UnreadablePhoto(f"{shown(row['chip'])}: the chip was deleted")
-                given.append(self._face(row) if self._recut else self._chip(row))
+                if self._recut:
+                    faces.append(self._face(row))
+                else:
+                    chips.append(self._chip(row))
                 good.append(row)
             except PhotoError as error:
                 done.append(_failed(row, error))
         if not self._recut:
-            vectors = self._pipeline.embed(given)
+            vectors = self._pipeline.embed(chips)
             return done + [_embedded(*pair) for pair in zip(good, vectors, strict=True)]
         # What was read when aligning may be read now.
-        seen = self._pipeline.look(
-            [Path(row["photo"]) for row in good], known=given, max_pixels=sys.maxsize
-        )
+        photos = [Path(row["photo"]) for row in good]
+        seen = self._pipeline.look(photos, known=faces, max_pixels=sys.maxsize)
         return done + [
             _failed(row, one.error) if one.error else _embedded(row, one.vectors[0])
             for row, one in zip(good, seen, strict=True)
@@ -128,7 +133,7 @@ def represent(
         raise UsageError(f"{chips}: holds no aligned photos; align some first")
     spec = ChipSpec(**made.settings["chip"]) if made else _spec_of(rows)
     recipe, recut, remarks = _plan(recipe, made, spec, rows, views)
-    options = {"commercial": commercial, "device": device}
+    options: dict[str, Any] = {"commercial": commercial, "device": device}
     pipeline = Pipeline(recipe, **options)
     settings = {"recipe": recipe.to_dict(), "space": str(pipeline.space), "recut": recut}
     manifest = Manifest("represent", settings)

@@ -174,7 +174,8 @@ def face_distance(
     """Euclidean distances, (n,), of n encodings to one of (128,); smaller is more alike."""
     if len(face_encodings) == 0:
         return np.empty(0)
-    return np.linalg.norm(np.asarray(face_encodings) - face_to_compare, axis=1)
+    distances: np.ndarray = np.linalg.norm(np.asarray(face_encodings) - face_to_compare, axis=1)
+    return distances
 
 
 def compare_faces(
