@@ -28,7 +28,6 @@ from openfaceplus.compat.face_recognition.__main__ import main as alias_command
 from openfaceplus.errors import ModelCorrupt, PhotoError, StorageError, UsageError
 
 ROOT = Path(__file__).parents[1]
-PORTRAITS = ROOT.parent / "shared" / "data" / "portraits"
 PHOTOS = "astronaut", "test/kit_with_rose.jpg"
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
@@ -50,9 +49,7 @@ def astronaut():
 def photo(request):
     if request.param == "astronaut":
         return astronaut()
-    if not PORTRAITS.is_dir():
-        pytest.skip("../shared/data/portraits is absent")
-    return fr.load_image_file(PORTRAITS / request.param)
+    return fr.load_image_file(request.getfixturevalue("portraits") / request.param)
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ def like(colour, other) -> bool:
 
 
 def test_kit_is_green_and_rose_red(portraits, rates, tmp_path):
-    shutil.copytree(portraits / "train/kit_harington", tmp_path / "knowns/kit")
+    shutil.copytree(portraits / "train/kit", tmp_path / "knowns/kit")
     (tmp_path / "unknowns").mkdir()
     for name in ("kit_with_rose.jpg", "obama_and_biden.jpg"):
         shutil.copy(portraits / "test" / name, tmp_path / "unknowns")
@@ -135,7 +135,7 @@ def test_kit_is_green_and_rose_red(portraits, rates, tmp_path):
 def test_several_people_and_a_reference_of_somebody_else(portraits, rates, tmp_path):
     for person in ("obama", "biden"):
         shutil.copytree(portraits / "train" / person, tmp_path / "knowns" / person)
-    shutil.copy(portraits / "train/kit_harington/john1.jpeg", tmp_path / "knowns/obama/z.jpg")
+    shutil.copy(portraits / "train/kit/kit1.jpeg", tmp_path / "knowns/obama/z.jpg")
     shutil.copy(portraits / "test/kit_with_rose.jpg", tmp_path / "knowns/obama/two.jpg")
     (tmp_path / "unknowns").mkdir()
     shutil.copy(portraits / "test/obama_and_biden.jpg", tmp_path / "unknowns")

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import onnx_files
 import pytest
+import sample_photos
 from running import call, portrait, refused
 from weight_files import facenet_state, own_cache, write_facenet_h5, write_pt
 
@@ -57,18 +58,18 @@ def chips(size, count=2):
 # FaceNet
 
 
-def test_facenets_golden_output(state, network, shared):
+def test_facenets_golden_output(state, network, golden):
     import torch
 
     lines = [f"{key} {list(values.shape)}" for key, values in state.items()]
-    keys = shared / "data/golden/inception_resnet_v1_keys.txt"
+    keys = golden / "inception_resnet_v1_keys.txt"
     assert lines == keys.read_text().splitlines()
     assert sum(values.numel() for values in network.parameters()) == 23_482_624
-    golden = json.loads((shared / "data/golden/inception_resnet_v1_golden.json").read_text())
+    made = json.loads((golden / "inception_resnet_v1_golden.json").read_text())
     pixels = np.random.default_rng(0).normal(0, 1, (2, 3, 160, 160)).astype(np.float32)
     with torch.inference_mode():
         found = torch.nn.functional.normalize(network.features(torch.tensor(pixels))).numpy()
-    np.testing.assert_allclose(found, golden["output"], **CLOSE)
+    np.testing.assert_allclose(found, made["output"], **CLOSE)
 
 
 def test_facenet_pytorchs_file(state, network, folder):
@@ -350,17 +351,11 @@ def test_detector_files_that_are_none(folder, tiny):
 # Commands
 
 
-def test_a_new_embedding_gets_its_table_and_then_serves(shared, tiny, tmp_path, monkeypatch):
+def test_a_new_embedding_gets_its_table_and_then_serves(samples, tiny, tmp_path, monkeypatch):
     own = tmp_path / "cache"
     monkeypatch.setenv("OPENFACEPLUS_CACHE", str(own))
-    photos, people = tmp_path / "photos", []
-    for folder in sorted((shared / "data/lfw-dev/lfw").iterdir()):
-        files = sorted(folder.glob("*.jpg"))[:4]
-        if len(files) == 4 and len(people) < 15:
-            people.append(folder.name)
-            (photos / folder.name).mkdir(parents=True)
-            for file in files:
-                shutil.copy(file, photos / folder.name)
+    photos = sample_photos.many(tmp_path / "photos", *15 * [4])
+    people = sorted(folder.name for folder in photos.iterdir())
     with_it = ["--embedder", f"arcface:{tiny}"]
     pair = sorted((photos / people[0]).iterdir())[:2]
     said = refused("verify", *pair, *with_it)
