@@ -28,7 +28,8 @@ STREETS = {
         "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",
     },
     "composition": {
-        "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages", "database",
+        "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
+        "database",
     },
     "edges": {"cli", "server", "compat", "__main__"},
 }  # fmt: skip
