@@ -12,7 +12,7 @@ from typing import Any
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
-from openfaceplus.drawing import Mark, draw
+from openfaceplus.drawing import Mark, draw, legend
 from openfaceplus.errors import NoFace, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
@@ -154,24 +154,29 @@ def _name(source: Any) -> str:
     return shown(path) if isinstance(path, (str, os.PathLike)) else "the photo"
 
 
-def label_of(decision: Decision) -> str:
-    """The name, or unknown."""
-    return decision.name if decision.name is not None else "unknown"
-
-
 def centre(box: Box) -> int:
     """A box's middle across, in whole pixels."""
     return round((box.left + box.right) / 2)
 
 
+def numbers_of(decisions: Sequence[Decision]) -> dict[str, str]:
+    """What ``annotate`` draws for the names among these that no font here can write."""
+    return legend(decision.name for decision in decisions if decision.name is not None)
+
+
 def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
     """The photo's working pixels with a labelled box a face, green if known, red if not.
 
-    Returns (height, width, 3) RGB uint8.
+    Names that no font here can write are numbers, those of ``numbers_of``. Returns (height, width,
+    3) RGB uint8.
     """
+    numbers = numbers_of(decisions)
     marks = []
     for decision in decisions:
         assert decision.box is not None
-        text = f"{label_of(decision)} {decision.confidence:.2f}"
+        text = "unknown"
+        if decision.name is not None:
+            name = numbers.get(decision.name, shown(decision.name))
+            text = f"{name} {decision.confidence:.2f}"
         marks.append(Mark(decision.box.scaled(1 / photo.scale), text, decision.name is not None))
     return draw(photo.pixels, marks)

@@ -21,11 +21,12 @@ from openfaceplus.errors import (
     UsageError,
 )
 from openfaceplus.faces import Box
-from openfaceplus.files import sweep
+from openfaceplus.files import shown, sweep
 from openfaceplus.images import as_photo, photos_in
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe, recipe
 from openfaceplus.weights import cache_folder, safe
+from openfaceplus.words import nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,14 +40,15 @@ class Verification:
     """Whether two faces are accepted as one person's.
 
     ``distance`` is between the embeddings, accepted up to ``limit``; both are Euclidean. ``far`` is
-    the false-accept rate that the limit was chosen for, None where the user gave the limit.
+    the false-accept rate that the limit was chosen for, None where the user gave the limit. Of a
+    person in a database there is no box.
     """
 
     same: bool
     distance: float
     limit: float
     far: float | None
-    boxes: tuple[Box, Box]
+    boxes: tuple[Box, Box | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +215,15 @@ class Database:
     def verify(self, photo: Any, name: str) -> Verification:
         """Whether the face is the person of that name. Raises UsageError if there is none."""
         if name not in self._people:
-            raise UsageError(f"{name!r} is not in {self.folder}; it holds: {', '.join(self.names)}")
+            raise UsageError(
+                f"{shown(self.folder)}: nobody in it is called {name!r}",
+                remedy=nearest(name, self._people),
+                field="name",
+            )
         vector, box = self.comparer.embed(photo)
         distance = _distance(vector, self._people[name])
         limit = self.comparer.limit()
-        return Verification(distance <= limit, distance, limit, self.comparer.far, (box, box))
+        return Verification(distance <= limit, distance, limit, self.comparer.far, (box, None))
 
     def whois(self, photo: Any) -> Found:
         """The closest person, or that the face is nobody's.

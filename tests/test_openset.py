@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from vectors import SPACE, faces, made_up_factory, names_of, split
 
-from openfaceplus.classify import confidence, explain, factory, openset
+from openfaceplus.classify import confidence, factory, openset, wording
 from openfaceplus.classify.classifier import Classifier, Settings
 from openfaceplus.classify.rule import SMALL, OpenSetRule
 from openfaceplus.classify.svm import fit_ovr
@@ -116,7 +116,7 @@ def test_blocks_do_not_matter(monkeypatch):
 
 
 def said(threshold, people: int) -> str:
-    return "\n".join(explain.lines(threshold, people))
+    return "\n".join(wording.lines(threshold, people))
 
 
 def test_it_rests_on_people_where_there_are_enough(measured):

@@ -7,10 +7,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
 from openfaceplus.cli.represent import device_of
+
+if TYPE_CHECKING:
+    from openfaceplus.errors import PhotoError
+    from openfaceplus.faces import Decision
+    from openfaceplus.model import Model, Policy
+    from openfaceplus.pipeline import PhotoFaces
 
 _MANY = 64  # photos from which on it pays to start processes
 
@@ -29,7 +36,10 @@ def main(argv: list[str] | None = None) -> int:
         help="a model folder or classifier.pkl (default: $OPENFACEPLUS_CLASSIFIER, or the one "
         "below the working folder)",
     )  # fmt: skip
-    parse.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
+    parse.add_argument(
+        "photos", nargs="+", metavar="PHOTO",
+        help="photos, or folders of photos; - reads a photo from standard input",
+    )  # fmt: skip
     add_inference(parse)
     return common.run(parse, argv, lambda args: infer(args, args.model, args.photos))
 
@@ -41,10 +51,12 @@ def add_inference(to: argparse.ArgumentParser) -> None:
     to.add_argument("--multi", action="store_true", help="name all faces, from left to right")
     group = to.add_argument_group("strangers")
     group.add_argument(
-        "--far", type=float, metavar="RATE",
+        "--far", type=common.rate, metavar="RATE",
         help="share of strangers' faces that may be accepted (default: as trained)",
     )  # fmt: skip
-    group.add_argument("--sure", type=float, metavar="P", help="meet --far with this confidence")
+    group.add_argument(
+        "--sure", type=common.rate, metavar="P", help="meet --far with this confidence"
+    )
     group.add_argument(
         "--far-per", choices=("face", "photo"), default="face",
         help="what the rate is of: with photo, several faces share it (default: %(default)s)",
@@ -53,7 +65,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         "--threshold", type=float, metavar="S", help="accept scores from S up, whatever was trained"
     )
     group.add_argument(
-        "--prior", type=float, default=0.5, metavar="P",
+        "--prior", type=common.rate, default=0.5, metavar="P",
         help="share of strangers among the faces, for the confidence (default: %(default)s)",
     )  # fmt: skip
     to.add_argument(
@@ -69,15 +81,16 @@ def add_inference(to: argparse.ArgumentParser) -> None:
     to.add_argument("--cuda", action="store_true", help="use the graphics processor")
 
 
-def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
+def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str]) -> int:
     """Print who is in each photo; 1 if any photo failed, after all others were done."""
     from openfaceplus.errors import PhotoError, UsageError
-    from openfaceplus.images import photos_in
     from openfaceplus.model import Model, Policy
 
-    paths = photos_in(photos)
-    if not paths:
-        raise UsageError(f"{', '.join(photos)}: holds no photos; name photos, or folders of them")
+    sources = common.photos_of(photos)
+    if not sources:
+        raise UsageError(
+            f"{', '.join(photos)}: holds no photos", remedy="name photos, or folders of them"
+        )
     model = Model.load(
         model_path,
         detector=args.detector,
@@ -89,15 +102,18 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
     )
     policy = Policy(args.far, args.sure, args.far_per, args.threshold, args.prior)
     _say_unsupported(model, policy)
+    paths = [path for path, _ in sources]
     names = _annotation_names(paths)
     failed = False
     with common.progress("infer", len(paths)) as advance:
-        for found in _look(args, model, paths):
-            path, error, decisions = found.source, None, []
+        looked = _look(args, model, [source for _, source in sources])
+        for path, found in zip(paths, looked, strict=True):
+            error, decisions = None, []
             try:
                 decisions = model.judge(found, policy)
                 if args.annotate:
-                    _annotate(args.annotate / names[path], path, decisions, args.max_pixels)
+                    to = args.annotate / names[path]
+                    _annotate(to, found.source, decisions, args.max_pixels)
             except PhotoError as problem:
                 error, decisions, failed = problem, [], True
             if args.json:
@@ -108,64 +124,68 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
     return common.SOME_FAILED if failed else common.OK
 
 
-def _look(args: Any, model: Any, paths: Sequence[Path]) -> Iterator[Any]:
+def _look(
+    args: argparse.Namespace, model: Model, sources: Sequence[Path | bytes]
+) -> Iterator[PhotoFaces]:
     """The photos' embedded faces in their order: one by one, or many by several processes."""
     options = {"largest": not args.multi, "max_pixels": args.max_pixels}
     if args.jobs is not None:
         from openfaceplus.stages import workers
 
-        workers.processes(args.jobs, len(paths))  # refuses what is no number of processes
-    if len(paths) < _MANY or args.jobs == 1 or device_of(args) != "cpu":
-        for path in paths:
-            yield from model.pipeline.look([path], **options)
+        workers.processes(args.jobs, len(sources))  # refuses what is no number of processes
+    if len(sources) < _MANY or args.jobs == 1 or device_of(args) != "cpu":
+        for source in sources:
+            yield from model.pipeline.look([source], **options)
         return
     from openfaceplus.stages.photos import embed_photos
 
     yield from embed_photos(
-        paths, model.pipeline.recipe, jobs=args.jobs, commercial=args.commercial, **options
+        sources, model.pipeline.recipe, jobs=args.jobs, commercial=args.commercial, **options
     )
 
 
-def _say_unsupported(model: Any, policy: Any) -> None:
+def _say_unsupported(model: Model, policy: Policy) -> None:
     """Where the user asked for a rate, say if the enrolled people do not support it."""
-    from openfaceplus.classify import explain
+    from openfaceplus.classify import wording
 
     if policy.far is not None and policy.threshold is None:
         threshold = model.threshold(policy)
         if not threshold.calibration.met:
-            for line in explain.lines(threshold, len(model.classifier.people)):
-                print(line, file=sys.stderr)
+            say(*wording.lines(threshold, len(model.classifier.people)), file=sys.stderr)
 
 
-def _print(path: Path, error: Exception | None, decisions: Sequence[Any], multi: bool) -> None:
-    from openfaceplus.files import shown
+def _print(
+    path: Path, error: PhotoError | None, decisions: Sequence[Decision], multi: bool
+) -> None:
     from openfaceplus.model import centre
 
-    print(f"\n=== {shown(path)} ===", flush=True)
+    say("", f"=== {path} ===")
     if error is not None:
-        print(f"No result: {error}")
+        say(f"No result: {error}")
         return
     if multi:
-        print("List of faces in image from left to right")
+        say("List of faces in image from left to right")
     for decision in decisions:
-        place = f" @ x={centre(decision.box)}" if multi else ""
-        name = "unknown" if decision.name is None else decision.name
-        line = f"Predict {shown(name)}{place} with {decision.confidence:.2f} confidence"
-        if decision.name is None:
-            why = f"closest: {shown(decision.closest)}"
-            if decision.note:
-                why = f"{decision.note.replace('_', ' ')} to be recognised; {why}"
-            line += f" ({why})"
-        print(line + ".")
+        place = f" @ x={centre(decision.box)}" if multi and decision.box else ""
+        if decision.name is not None:
+            name = decision.name
+            say(f"Predict {name}{place} with {decision.confidence:.2f} confidence.")
+            continue
+        why = f"closest: {decision.closest}"
+        if decision.note:
+            why = f"{decision.note.replace('_', ' ')} to be recognised; {why}"
+        say(f"Predict unknown{place} ({why}).")
 
 
-def _as_dict(path: Path, error: Exception | None, decisions: Sequence[Any]) -> dict[str, Any]:
+def _as_dict(
+    path: Path, error: PhotoError | None, decisions: Sequence[Decision]
+) -> dict[str, Any]:
     return {
         "file": str(path),
-        "error": None if error is None else str(error),
+        "error": None if error is None else error.to_dict(),
         "faces": [
             {
-                "box": decision.box.rounded(),
+                "box": decision.box and decision.box.rounded(),
                 "name": decision.name,
                 "closest": decision.closest,
                 "confidence": round(decision.confidence, 4),
@@ -179,13 +199,15 @@ def _as_dict(path: Path, error: Exception | None, decisions: Sequence[Any]) -> d
     }
 
 
-def _annotate(to: Path, path: Path, decisions: Sequence[Any], max_pixels: int) -> None:
-    from openfaceplus.images import read_photo, save_image
-    from openfaceplus.model import annotate
+def _annotate(to: Path, source: Any, decisions: Sequence[Decision], max_pixels: int) -> None:
+    from openfaceplus.images import as_photo, save_image
+    from openfaceplus.model import annotate, numbers_of
 
     # Read once more: what was searched may have been smaller.
-    save_image(to, annotate(read_photo(path, max_pixels=max_pixels), decisions))
-    print(f"annotated: {to}", file=sys.stderr)
+    save_image(to, annotate(as_photo(source, max_pixels=max_pixels), decisions))
+    say(f"annotated: {to}", file=sys.stderr)
+    for name, number in numbers_of(decisions).items():
+        say(f"  {number} there: {name}", file=sys.stderr)
 
 
 def _annotation_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,8 @@ def evaluate_pairs(
         result["groups"] = _pairs_by_group(folder, scored, groups, threshold)
     if output is not None:
         far, tar = metrics.roc(genuine, impostors)
-        plots.roc(output / "pairs-roc.png", far, tar)
-        plots.det(output / "pairs-det.png", far, tar)
+        plots.roc(output / "pairs-roc.png", far, tar, len(genuine))
+        plots.det(output / "pairs-det.png", far, tar, len(genuine))
         plots.histogram(output / "pairs-scores.png", genuine, impostors, threshold)
     return result
 
@@ -113,7 +114,7 @@ def evaluate_all(folder: EmbeddedFolder, *, draws: int = 200, seed: int = 0) -> 
         "tar_at_far": {f"{far:g}": compared.tar_at_far(far) for far in ALL_FARS},
         "tar_at_far_interval": {
             f"{far:g}": metrics.bootstrap(
-                lambda weights, far=far: compared.tar_at_far(far, weights), people, draws, seed=seed
+                partial(compared.tar_at_far, far), people, draws, seed=seed
             )
             for far in ALL_FARS
         },

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.drawing import Mark, draw
+from openfaceplus.drawing import Mark, draw, legend
 from openfaceplus.errors import PhotoError, UsageError
 from openfaceplus.faces import Face
 from openfaceplus.files import shown, sweep
@@ -106,6 +106,8 @@ def find(
         commercial=options.commercial, progress=progress,
     )  # fmt: skip
     references, remarks = load_references(knowns, comparer, options.rule, options.table)
+    numbers = legend(references.limits)
+    remarks += [f"in the pictures {number} is {name}" for name, number in numbers.items()]
     pictures = results_folder.picture_names([file.relative for file in files])
     ours = set(before or ())
     if not options.overwrite:
@@ -164,6 +166,7 @@ class _Worker:
     ) -> None:  # fmt: skip
         self._pipeline = Pipeline(chosen, threads=threads, commercial=options.commercial)
         self._references = references
+        self._numbers = legend(references.limits)
         self._output = output
         self._raw = options.distance is not None
         self._max_pixels = options.max_pixels
@@ -180,7 +183,7 @@ class _Worker:
             return result | {"status": error.status, "reason": str(error), "picture": ""}
         found = list(self._judge(photo, faces))
         marks = [
-            Mark(face.box.scaled(1 / photo.scale), _label(row), row["decision"] == "match")
+            Mark(face.box.scaled(1 / photo.scale), self._label(row), row["decision"] == "match")
             for face, row in zip(faces, found, strict=True)
         ]
         self._save(photo, marks, task)
@@ -209,6 +212,13 @@ class _Worker:
                 "decision": problem or ("other" if known is None else "match"),
             }
 
+    def _label(self, row: dict[str, Any]) -> str:
+        if row["decision"] == "match":
+            name = self._numbers.get(row["subject"], shown(row["subject"]))
+            return f"{name} {row['distance']:.2f}"
+        problem = "" if row["decision"] == "other" else f" {row['decision'].replace('_', ' ')}"
+        return f"{row['distance']:.2f}{problem}"
+
     def _save(self, photo: Photo, marks: Sequence[Mark], task: _Task) -> None:
         import cv2
 
@@ -219,13 +229,6 @@ class _Worker:
         small = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA)
         marks = [Mark(mark.box.scaled(share), "", mark.known) for mark in marks]
         save_image(self._output / thumbnail_of(task.photo), draw(small, marks, unit=1300))
-
-
-def _label(row: dict[str, Any]) -> str:
-    if row["decision"] == "match":
-        return f"{shown(row['subject'])} {row['distance']:.2f}"
-    problem = "" if row["decision"] == "other" else f" {row['decision'].replace('_', ' ')}"
-    return f"{row['distance']:.2f}{problem}"
 
 
 def _fresh(

@@ -25,12 +25,12 @@ class _Worker:
         self._pipeline = Pipeline(recipe, **options)
         self._look = {"largest": largest, "max_pixels": max_pixels}
 
-    def __call__(self, paths: Sequence[Path]) -> list[PhotoFaces]:
+    def __call__(self, paths: Sequence[Path | bytes]) -> list[PhotoFaces]:
         return self._pipeline.look(paths, **self._look)
 
 
 def embed_photos(
-    paths: Iterable[Path],
+    paths: Iterable[Path | bytes],
     recipe: Recipe,
     *,
     largest: bool = False,

@@ -10,13 +10,14 @@ import numpy as np
 from openfaceplus import thresholds
 from openfaceplus.classify import enrolment
 from openfaceplus.classify.classifier import Classifier, Settings
-from openfaceplus.classify.explain import percent
+from openfaceplus.classify.wording import supporters
 from openfaceplus.errors import OpenFacePlusError, TrainingError, UsageError
 from openfaceplus.images import photos_in
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, photos, represent
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.store.vectors import person_of, read_vectors
+from openfaceplus.words import percent, statuses
 
 CLASSIFIER = "classifier.pkl"
 CHIPS = "aligned-images"
@@ -71,9 +72,10 @@ def train(
     made = classifier.calibrate().calibration
     if options.strict and not made.met:
         raise TrainingError(
-            f"{made.n} {'people' if made.estimate else 'strangers'} support a rate of "
-            f"{percent(made.supported)} at best and --strict was given; see --strangers, or ask "
-            "for a higher --far"
+            f"{supporters(made)} support a rate of {percent(made.supported)} at best, and what is "
+            "not supported was to be refused",
+            remedy="give photos of strangers, or ask for a higher rate",
+            field="strangers",
         )
     classifier.save(folder / CLASSIFIER)
     return classifier
@@ -152,7 +154,7 @@ def train_photos(
     if not aligned.succeeded:
         raise TrainingError(
             f"{source}: in none of {len(aligned.rows)} photos was a usable face found "
-            f"({aligned.counts}); {aligned.table} says why for each"
+            f"({statuses(aligned.counts)}); {aligned.table} says why for each"
         )
     embeddings = output / EMBEDDINGS
     represented = represent.represent(
