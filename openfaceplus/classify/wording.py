@@ -43,8 +43,8 @@ def _measured(made: Calibration) -> list[str]:
             "a guarantee.",
         ]
     return [
-        f"Measured on {supporters(made)}, one photo each: {made.accepted:.0f} of {made.n} accepted "
-        f"({bounds}).",
+        f"Measured on {supporters(made)}, one photo each: {made.accepted:.0f} of {made.n} were "
+        f"accepted ({bounds}).",
         "This holds for strangers like those.",
     ]
 

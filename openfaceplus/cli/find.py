@@ -142,10 +142,15 @@ def _print(unknowns: Path, result: dict[str, Any]) -> None:
 
 
 def _as_dict(unknowns: Path, result: dict[str, Any]) -> dict[str, Any]:
+    from openfaceplus.errors import PhotoError
+
+    codes = {kind.status: kind.code for kind in PhotoError.__subclasses__()}
+    code = codes.get(result["status"], PhotoError.code)
+    error = {"code": code, "problem": result["reason"], "field": None, "remedy": None}
     return {
         "file": str(unknowns / result["photo"]),
         "match": bool(result["matches"]),
-        "error": result["reason"] if not result["picture"] else None,
+        "error": None if result["picture"] else error,
         "faces": [{**face, "subject": face["subject"] or None} for face in result["faces"]],
         "picture": result["picture"] or None,
     }

@@ -107,8 +107,8 @@ def _remove(args: argparse.Namespace) -> int:
         say(f"  deleted {file}")
     if receipt.photos_left:
         say(
-            f"{counted(len(receipt.photos_left), 'photo')} of {receipt.name} left alone: training "
-            "again enrols them again. --photos deletes those that have not changed:",
+            f"{counted(len(receipt.photos_left), 'photo')} of {receipt.name} left alone; while they "
+            "lie there, training again enrols them again. --photos deletes those that have not changed:",
             file=sys.stderr,
         )
         for photo in receipt.photos_left:

@@ -12,12 +12,13 @@ from openfaceplus.classify import enrolment
 from openfaceplus.classify.classifier import Classifier, Settings
 from openfaceplus.classify.wording import supporters
 from openfaceplus.errors import OpenFacePlusError, TrainingError, UsageError
+from openfaceplus.files import shown
 from openfaceplus.images import photos_in
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, photos, represent
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.store.vectors import person_of, read_vectors
-from openfaceplus.words import percent, statuses
+from openfaceplus.words import counted, percent, statuses
 
 CLASSIFIER = "classifier.pkl"
 CHIPS = "aligned-images"
@@ -153,8 +154,9 @@ def train_photos(
     )
     if not aligned.succeeded:
         raise TrainingError(
-            f"{source}: in none of {len(aligned.rows)} photos was a usable face found "
-            f"({statuses(aligned.counts)}); {aligned.table} says why for each"
+            f"{shown(source)}: no usable face in {counted(len(aligned.rows), 'photo')} "
+            f"({statuses(aligned.counts)}); {shown(aligned.table)} says why for each",
+            remedy="give each person a folder of photos" if "no_person" in aligned.counts else "",
         )
     embeddings = output / EMBEDDINGS
     represented = represent.represent(

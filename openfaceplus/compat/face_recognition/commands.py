@@ -15,7 +15,7 @@ try:
     import click
 except ImportError as error:
     raise ImportError(
-        "the command lines of face_recognition need click: pip install 'openfaceplus[compat]'"
+        "the command lines of face_recognition need click: pip install click"
     ) from error
 
 _PICTURE = re.compile(r".*\.(jpg|jpeg|png)", re.IGNORECASE)
