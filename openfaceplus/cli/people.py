@@ -106,9 +106,10 @@ def _remove(args: argparse.Namespace) -> int:
     for file in receipt.files:
         say(f"  deleted {file}")
     if receipt.photos_left:
+        left = counted(len(receipt.photos_left), "photo")
         say(
-            f"{counted(len(receipt.photos_left), 'photo')} of {receipt.name} left alone; while they "
-            "lie there, training again enrols them again. --photos deletes those that have not changed:",
+            f"{left} of {receipt.name} left alone; while they lie there, training again enrols "
+            "them again. --photos deletes those that have not changed:",
             file=sys.stderr,
         )
         for photo in receipt.photos_left:

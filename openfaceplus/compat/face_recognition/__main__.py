@@ -8,6 +8,7 @@ from pathlib import Path
 
 from openfaceplus.compat.face_recognition import alias
 from openfaceplus.errors import OpenFacePlusError
+from openfaceplus.files import shown
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -48,9 +49,9 @@ def main(argv: list[str] | None = None) -> int:
             done, verb = alias.uninstall(args.target), "removed"
     except OpenFacePlusError as error:
         flag = "--no-scripts: " if error.field == "scripts" else ""
-        sys.stderr.write(f"{parser.prog}: {flag}{error}\n")
+        sys.stderr.write(f"{parser.prog}: {flag}{shown(str(error))}\n")
         return 2
-    sys.stdout.write("".join(f"{verb} {path}\n" for path in done) or f"{verb} nothing\n")
+    sys.stdout.write("".join(f"{verb} {shown(path)}\n" for path in done) or f"{verb} nothing\n")
     return 0
 
 

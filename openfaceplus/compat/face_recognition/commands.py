@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from openfaceplus.errors import OpenFacePlusError
+from openfaceplus.files import shown
 from openfaceplus.stages import workers
 
 try:
@@ -49,9 +50,9 @@ def run(lines: Callable[[str], list[str]], image_to_check: str, cpus: int) -> No
     jobs = None if cpus < 0 else cpus
     for found, problem in workers.run(_Attempt, (lines,), files, jobs):
         for line in found:
-            click.echo(line)
+            click.echo(shown(line))
         if problem is not None:
-            click.echo(problem, err=True)
+            click.echo(shown(problem), err=True)
             failed = True
     if failed:
         sys.exit(1)
@@ -63,7 +64,7 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except OpenFacePlusError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(shown(str(error))) from error
 
 
 def problem_of(error: BaseException, file: str) -> str:
