@@ -113,6 +113,8 @@ def find(
     if not options.overwrite:
         results_folder.refuse_others(output, set(pictures.values()) - ours)
     settings = _settings(knowns, comparer, references, options)
+    if numbers:  # with another font the pictures are drawn anew
+        settings["numbers"] = numbers
     journal = Journal(output / JOURNAL, Manifest("find", settings).settings_hash)
     # Before anything else is written: by this the next run knows what here is its own.
     claim = Manifest("find", settings | {"pictures": sorted(ours | set(pictures.values()))})
