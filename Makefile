@@ -1,5 +1,6 @@
 # make demo   venv, install, and the whole flow on sample photos
-# make test   venv, install, linter and test suite (under ten minutes on two cores)
+# make test   venv, install, linter, types, docs and test suite (under ten minutes on two cores)
+# make docs   the documentation site, links checked: build/docs/site/index.html
 #
 # PYTHON=python3.12 names the Python to use; else the first here that is new enough.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-heavy lint clean
+.PHONY: demo docs test test-heavy lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: openfaceplus needs Python 3.11 or newer: make PYTHON=python3.11" >&2; exit 1; }
@@ -26,8 +27,13 @@ demo: $(VENV)/installed
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
+	$(BIN)/mypy openfaceplus
 
-test: lint
+docs: $(VENV)/installed-test
+	$(BIN)/python docs/build.py
+	@echo "The site: build/docs/site/index.html"
+
+test: lint docs
 	$(BIN)/python -m pytest -m 'not heavy' -n auto
 
 test-heavy: $(VENV)/installed-test

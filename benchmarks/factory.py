@@ -19,7 +19,6 @@ import numpy as np
 
 from openfaceplus.classify import openset
 from openfaceplus.classify.factory import Factory
-from openfaceplus.classify.svm import fit_ovr
 from openfaceplus.recipe import recipe
 from openfaceplus.stages.embedded import embed_folder
 
@@ -138,18 +137,24 @@ def draw(
     chosen = generator.choice(able, size, replace=False)
     shuffled = [generator.permutation(faces[i]) for i in chosen]
     vectors = np.concatenate([mine[:photos] for mine in shuffled])
-    machine, _ = fit_ovr(vectors, np.repeat(np.arange(size), photos))
-    gallery = openset.enrol(vectors, np.repeat(np.arange(size), photos), params)
+    numbers = [f"{number}" for number in range(size)]
+    scorer = openset.Scorer.of(vectors, np.repeat(np.arange(size), photos), numbers, params)
     others = np.setdiff1d(np.arange(len(faces)), chosen)
     unknown = np.stack([generator.choice(faces[i]) for i in others])
-    strangers = gallery.score(unknown, machine.names(unknown))
+    _, strangers = nearest(scorer, unknown)
     rest = [mine[photos : photos + PROBES] for mine in shuffled]
     probes = np.concatenate(rest)
     if not len(probes):
         return strangers, np.empty(0), np.empty(0)
-    named = machine.names(probes)
+    named, scores = nearest(scorer, probes)
     wrong = named != np.repeat(np.arange(size), [len(mine) for mine in rest])
-    return strangers, gallery.score(probes, named)[~wrong], wrong
+    return strangers, scores[~wrong], wrong
+
+
+def nearest(scorer: openset.Scorer, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest people's numbers, and the scores for them."""
+    among = scorer.candidates(vectors)
+    return among.who[:, 0], scorer.score(vectors, among.who[:, 0], among)
 
 
 def filled(table: np.ndarray) -> np.ndarray:

@@ -12,12 +12,14 @@ within 4%.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from onnx import TensorProto, helper
 
 from openfaceplus import weights
+from openfaceplus.alignment import chip
 from openfaceplus.embedding.nets.dlib_int8 import LEVELS
 from openfaceplus.embedding.nets.dlib_onnx import Graph, network
 from openfaceplus.embedding.nets.dlib_plan import fold
@@ -95,13 +97,17 @@ def chips(lfw: Path, pairs: Path) -> np.ndarray:
             for person, number in (pair.first, pair.second):
                 photos.setdefault(person, set()).add(lfw / person / f"{person}_{number:04d}.jpg")
     generator = np.random.default_rng(1)
-    pipeline = Pipeline(recipe(views=6), threads=1)
+    pipeline = Pipeline(recipe(), threads=1)
     found: list[np.ndarray] = []
     for person in generator.permutation(sorted(photos)):
-        photo, faces = pipeline.read(generator.choice(sorted(photos[person])), largest=True)
-        if faces and len(found) < 3 * PEOPLE:
-            for chip in pipeline.views(photo, faces[0]):
-                found.append(chip.pixels[:, ::-1] if len(found) % 2 else chip.pixels)
+        (seen,) = pipeline.look(
+            [generator.choice(sorted(photos[person]))], largest=True, vectors="none", photos=True
+        )
+        if seen.photo and len(seen.faces) and len(found) < 3 * PEOPLE:
+            for padding in (0.20, 0.25, 0.32):
+                spec = replace(pipeline.recipe.chip, padding=padding)
+                pixels = chip.crop(seen.photo.pixels, seen.faces[0].landmarks, spec)
+                found.append(pixels[:, ::-1] if len(found) % 2 else pixels)
     return np.stack(found)
 
 

@@ -25,7 +25,6 @@ from openfaceplus.errors import ModelMissing, UsageError
 from openfaceplus.images import photos_in, read_photo
 
 BATCH = 16
-BROUGHT = {*detect.BROUGHT, "arcface", "adaface", "onnx"}
 
 
 def main() -> None:
@@ -49,11 +48,13 @@ def main() -> None:
         accuracy[name] = json.loads(Path(path).read_text())["accuracy"]
     print("| detector | photos | a face found | core-ms a photo | accuracy, dlib's network |")
     print("| --- | --- | --- | --- | --- |")
-    for name in (*(n for n in detect.DETECTORS if n not in BROUGHT), *args.detector):
+    detectors = [name for name in detect.DETECTORS if not detect.kind_of(name).brought]
+    for name in (*detectors, *args.detector):
         print(row(name, lambda name=name: detector_cells(name, pictures, args), accuracy))
     print("\n| embedder | numbers | chip | core-ms a face | accuracy |")
     print("| --- | --- | --- | --- | --- |")
-    for name in (*(n for n in embedding.EMBEDDERS if n not in BROUGHT), *args.embedder):
+    embedders = [name for name in embedding.EMBEDDERS if embedding.kind_of(name).models]
+    for name in (*embedders, *args.embedder):
         print(row(name, lambda name=name: embedder_cells(name, args.seconds), accuracy))
 
 
@@ -70,8 +71,8 @@ def row(name: str, measure: Callable[[], list[str]], accuracy: dict[str, float])
 def detector_cells(name: str, pictures: list[np.ndarray], args: argparse.Namespace) -> list[str]:
     """Photos looked at, the share with a face, and the time."""
     made = detect.create(name, require=here)
-    made.detect(pictures[0])
-    found = list(timed(lambda picture: bool(made.detect(picture)), pictures, args.seconds))
+    made.detect(pictures[:1])
+    found = list(timed(lambda picture: bool(made.detect([picture])[0]), pictures, args.seconds))
     share = np.mean([one for one, _ in found])
     return [str(len(found)), f"{100 * share:.1f}%", f"{1e3 * np.mean([t for _, t in found]):.1f}"]
 
@@ -79,9 +80,7 @@ def detector_cells(name: str, pictures: list[np.ndarray], args: argparse.Namespa
 def embedder_cells(text: str, seconds: float) -> list[str]:
     """Numbers of a vector, the chip, and the time of a face among 16."""
     name, _, path = text.partition(":")
-    if not path:
-        here(embedding.resolve(embedding.EMBEDDERS, name, "embedder").model())
-    made = embedding.create(name, weights=path or None, threads=1)
+    made = embedding.create(name, weights=path or None, require=here, threads=1)
     shape = (BATCH, made.chip.size, made.chip.size, 3)
     chips = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     made.embed(chips)

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from openfaceplus.errors import PhotoTooLarge, UnreadablePhoto
 from openfaceplus.files import shown
@@ -102,9 +102,25 @@ def convert(image: Image.Image, limits: Limits) -> Photo:
         return _develop(image.copy(), None, limits)
 
 
+def from_array(pixels: np.ndarray, limits: Limits) -> Photo:
+    """The same for contiguous RGB pixels, which are not copied unless they are reduced, and cannot
+    be written to by way of the photo."""
+    height, width = pixels.shape[:2]
+    _refuse((width, height), None, limits)
+    reduction, target = _reduction(width, height, limits)
+    if reduction == 1:
+        pixels = pixels.view()
+        pixels.flags.writeable = False
+        return Photo(pixels, 1.0, width, height)
+    import cv2
+
+    smaller = cv2.resize(pixels, target, interpolation=cv2.INTER_AREA)
+    return Photo(smaller, max(width, height) / max(target), width, height)
+
+
 def unreadable(path: Path | None, reason: str, remedy: str) -> UnreadablePhoto:
     """The error for a photo that cannot be used, as one line."""
-    return UnreadablePhoto(f"{_name(path)}: {reason}; {remedy}")
+    return UnreadablePhoto(f"{_name(path)}: {reason}", remedy=remedy)
 
 
 def _name(path: Path | None) -> str:
@@ -118,8 +134,8 @@ def _decoding(path: Path | None) -> Iterator[None]:
     try:
         yield
     except (DecompressionBombError, DecompressionBombWarning) as error:
-        message = f"{_name(path)}: more pixels than Pillow decodes in this format; save it smaller"
-        raise PhotoTooLarge(message) from error
+        message = f"{_name(path)}: more pixels than Pillow decodes in this format"
+        raise PhotoTooLarge(message, remedy="save it smaller") from error
     except MemoryError as error:
         raise unreadable(path, "not enough memory to decode it", "save it smaller") from error
     except _ERRORS as error:
@@ -137,8 +153,16 @@ def _refuse(size: tuple[int, int], path: Path | None, limits: Limits) -> None:
     if pixels > limits.most:
         raise PhotoTooLarge(
             f"{_name(path)}: {width} x {height} is {pixels / 1e6:.1f} megapixels, over the limit "
-            f"of {limits.most / 1e6:.1f}; allow it with --max-pixels {pixels}"
+            f"of {limits.most / 1e6:.1f}",
+            remedy=f"allow {pixels} pixels",
+            field="max_pixels",
         )
+
+
+def _reduction(width: int, height: int, limits: Limits) -> tuple[float, tuple[int, int]]:
+    """How much a photo is reduced, 1 at least, and its size then."""
+    reduction = math.sqrt(max(1.0, width * height / limits.working))
+    return reduction, (max(1, int(width / reduction)), max(1, int(height / reduction)))
 
 
 def _develop(image: Image.Image, path: Path | None, limits: Limits) -> Photo:
@@ -148,8 +172,7 @@ def _develop(image: Image.Image, path: Path | None, limits: Limits) -> Photo:
 
     _refuse(image.size, path, limits)
     width, height = image.size
-    reduction = math.sqrt(max(1.0, width * height / limits.working))
-    target = max(1, int(width / reduction)), max(1, int(height / reduction))
+    reduction, target = _reduction(width, height, limits)
     if reduction > 1:
         image.draft(None, target)  # JPEG decodes at a half, a quarter or an eighth
     _load(image)
@@ -171,7 +194,8 @@ def _load(image: Image.Image) -> None:
 
     if image.format == "TIFF" and image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
         # Given its memory beforehand, the plugin does not apply Pillow's own, global limit.
-        turned = image.tag_v2.get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        tags: Any = image
+        turned = tags.tag_v2.get(_ORIENTATION, 1) in (5, 6, 7, 8)
         size = image.size[::-1] if turned else image.size
         image.im = Image.new(image.mode, size).im
     image.load()
@@ -180,7 +204,9 @@ def _load(image: Image.Image) -> None:
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8. Damaged EXIF data do not make a photo unusable: upright then."""
     try:
-        return image.getexif().get(_ORIENTATION, 1)  # Pillow turns TIFF itself, and says 1 here
+        # Pillow turns TIFF itself, and says 1 here.
+        orientation: int = image.getexif().get(_ORIENTATION, 1)
+        return orientation
     except _ERRORS:
         return 1
 
@@ -215,7 +241,8 @@ def _scaled(values: np.ndarray) -> np.ndarray:
     start, span = (0.0, top) if top else (low, high - low or 1.0)
     scaled = np.subtract(values, start, dtype=np.float32)
     scaled *= 255 / span
-    return np.rint(scaled, out=scaled).astype(np.uint8)
+    bits: np.ndarray = np.rint(scaled, out=scaled).astype(np.uint8)
+    return bits
 
 
 def _rgb(image: Image.Image) -> Image.Image:

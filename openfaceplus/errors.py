@@ -6,6 +6,9 @@
     |   +-- PhotoTooLarge      more pixels than allowed
     |   +-- NoFace             no face found
     |   +-- SeveralFaces       one face needed, several found
+    |   +-- FlawedFace         it cannot be judged
+    |       +-- FaceTooSmall
+    |       +-- FaceTooBlurred
     +-- ModelError             a model file cannot be used
     |   +-- ModelMissing       not installed, not downloaded
     |   +-- ModelCorrupt       its hash, size or content is wrong
@@ -91,6 +94,27 @@ class SeveralFaces(PhotoError):
     status = "several_faces"
 
 
+class FlawedFace(PhotoError):
+    """The face cannot be judged; ``status`` says what is wrong with it."""
+
+    code = "flawed_face"
+    status = "flawed"
+
+
+class FaceTooSmall(FlawedFace):
+    """The face has too few pixels to be recognised."""
+
+    code = "face_too_small"
+    status = "too_small"
+
+
+class FaceTooBlurred(FlawedFace):
+    """The face is too blurred to be recognised."""
+
+    code = "face_too_blurred"
+    status = "too_blurred"
+
+
 class ModelError(OpenFacePlusError):
     """A model file cannot be used."""
 
@@ -143,3 +167,7 @@ class UsageError(OpenFacePlusError):
     """An option or argument makes no sense."""
 
     code = "usage"
+
+
+class UnsupportedRate(UserWarning):
+    """The data are too few for the rate asked; the nearest that they support was taken."""

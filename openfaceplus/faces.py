@@ -47,7 +47,7 @@ class Box:
         """How far its middle is from that of a photo of that size: 0, to 1 in a corner."""
         across = (self.left + self.right) / width - 1
         down = (self.top + self.bottom) / height - 1
-        return min(1.0, ((across**2 + down**2) / 2) ** 0.5)
+        return float(min(1.0, ((across**2 + down**2) / 2) ** 0.5))
 
     def iou(self, other: Box) -> float:
         """Intersection over union, 0 to 1."""
@@ -74,6 +74,13 @@ class Face:
         Size alone picks wrong: a HOG detector may give a weak false alarm of a true face's size.
         """
         return self.score * self.box.side
+
+    def scaled(self, factor: float) -> Face:
+        """The same face in a photo enlarged by ``factor``."""
+        if factor == 1:
+            return self
+        points = None if self.landmarks is None else self.landmarks * factor
+        return Face(self.box.scaled(factor), self.score, points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +123,45 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One entry of a gallery and how like the probe it is."""
+    """One candidate of a search: a person's id, the template's number and how like the probe."""
 
-    name: str
+    person: str
+    template: int
     score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Who a face is. ``name`` is None for a stranger; ``closest`` is the nearest enrolled person.
+    """Who a face is: ``person``, an id, and ``name``, both None for a stranger.
 
-    ``confidence`` is the probability that the face is ``closest``; ``score`` is accepted at or
-    above ``threshold``. ``note`` says why a face was not judged (too small, too blurred).
+    ``closest`` is the name of the nearest person. ``score`` is accepted at or above ``threshold``.
+    ``confidence`` is the probability that the face is ``closest``, None where a distance decides,
+    as among photos: the score is then minus the ``distance``, accepted up to ``limit``. ``note``
+    says why a face was not judged (too small, too blurred).
     """
 
+    person: str | None
     name: str | None
     closest: str
-    confidence: float
+    confidence: float | None
     score: float
     threshold: float
     box: Box | None = None
     note: str | None = None
+
+    @property
+    def distance(self) -> float | None:
+        """How far ``closest`` is, where a distance decides."""
+        return -self.score if self.confidence is None else None
+
+    @property
+    def limit(self) -> float | None:
+        """The greatest distance accepted, where a distance decides."""
+        return -self.threshold if self.confidence is None else None
+
+    def __repr__(self) -> str:
+        how = f"distance {-self.score:.3f}"
+        if self.confidence is not None:
+            how = f"confidence {self.confidence:.2f}"
+        who = f"unknown, closest {self.closest}" if self.name is None else self.name
+        return f"<{who}, {how}{'' if self.note is None else f', {self.note}'}>"

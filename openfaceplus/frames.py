@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from openfaceplus.errors import UsageError
+from openfaceplus.extras import require
 from openfaceplus.faces import Box, Decision
 
 if TYPE_CHECKING:
@@ -30,10 +31,9 @@ def to_frame(results: Any) -> pd.DataFrame:
 
     Raises UsageError for anything else, or without pandas.
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise UsageError("tables need pandas", remedy="pip install pandas") from error
+    require("pandas", "frames", "a table")
+    import pandas as pd
+
     if isinstance(results, Mapping) and "space" in results:
         frame = pd.DataFrame(_measured(results), columns=list(_MEASURED))
         frame.attrs = {key: value for key, value in results.items() if isinstance(value, str)}

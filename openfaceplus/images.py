@@ -17,7 +17,6 @@ from openfaceplus.files import atomic_write, shown
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL import Image
 
 MAX_PIXELS = 300_000_000
 WORKING_PIXELS = 24_000_000
@@ -110,7 +109,8 @@ def as_photo(
     """A Photo of whatever holds one, with the limits and errors of ``read_photo``.
 
     ``source`` is a path, the bytes of an image file, a binary file object, a PIL image, a uint8
-    array of shape (height, width) or (height, width, 3 or 4) in RGB order, or a Photo already.
+    array of shape (height, width) or (height, width, 3 or 4) in RGB order, or a Photo already. The
+    pixels of a contiguous RGB array are not copied.
     """
     import numpy as np
     from PIL import Image
@@ -121,7 +121,10 @@ def as_photo(
     if isinstance(source, (str, os.PathLike)):
         return read_photo(source, max_pixels=max_pixels, working_pixels=working_pixels)
     if isinstance(source, np.ndarray):
-        source = _image_of(source)
+        _check_array(source)
+        if source.ndim == 3 and source.shape[2] == 3:
+            return decoding.from_array(np.ascontiguousarray(source), limits)
+        source = Image.fromarray(np.ascontiguousarray(source))
     if isinstance(source, Image.Image):
         return decoding.convert(source, limits)
     if hasattr(source, "read"):
@@ -130,6 +133,12 @@ def as_photo(
         return decoding.decode(io.BytesIO(source), None, limits)
     remedy = "give a path, the bytes of a file, a PIL image or an array"
     raise unreadable(None, f"{type(source).__name__} is no photo", remedy)
+
+
+def name_of(source: Any) -> str:
+    """What to call a photo in a sentence: its file, or the photo."""
+    path = source.path if isinstance(source, Photo) else source
+    return shown(path) if isinstance(path, (str, os.PathLike)) else "the photo"
 
 
 def save_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
@@ -166,7 +175,7 @@ def save_png(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
 
 def _files_below(root: Path) -> Iterator[str]:
     """Posix paths, relative to ``root``, of all that is not hidden and not an open folder."""
-    pending: list[tuple[str, frozenset]] = [("", frozenset())]
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     while pending:
         folder, ancestors = pending.pop()
         try:
@@ -187,16 +196,15 @@ def _files_below(root: Path) -> Iterator[str]:
             yield folder.rstrip("/")
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
 
 
-def _image_of(pixels: np.ndarray) -> Image.Image:
+def _check_array(pixels: np.ndarray) -> None:
     import numpy as np
-    from PIL import Image
 
     good = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
     if pixels.dtype != np.uint8 or not good or pixels.size == 0:
@@ -205,4 +213,3 @@ def _image_of(pixels: np.ndarray) -> Image.Image:
             f"an array of {pixels.dtype} and shape {pixels.shape} is no photo",
             "give uint8 of shape (height, width) or (height, width, 3 or 4), in RGB order",
         )
-    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import InitVar, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
+from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw, legend
-from openfaceplus.errors import NoFace, StorageError, UsageError
+from openfaceplus.errors import PhotoError, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
-from openfaceplus.images import MAX_PIXELS, Photo
+from openfaceplus.images import MAX_PIXELS
 from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, detector_of
+from openfaceplus.threads import processes
+from openfaceplus.weights import Progress
 
 _PLACES = (
     "classifier.pkl",
@@ -26,6 +29,7 @@ _PLACES = (
     "model/generated-embeddings/classifier.pkl",
 )
 VARIABLE = "OPENFACEPLUS_CLASSIFIER"
+_MANY = 64  # photos from which on it pays to start processes
 
 
 def find_classifier(given: str | os.PathLike[str] | None = None) -> Path:
@@ -41,7 +45,9 @@ def find_classifier(given: str | os.PathLike[str] | None = None) -> Path:
         if (start / place).is_file():
             return start / place
     raise StorageError(
-        f"{start}: holds no generated-embeddings/classifier.pkl; train first, or name one with -m"
+        f"{start}: holds no generated-embeddings/classifier.pkl",
+        field="path",
+        remedy="train first, or name one",
     )
 
 
@@ -50,24 +56,62 @@ class Policy:
     """Which faces to accept.
 
     ``far`` is the share of strangers' faces accepted (None: what was trained for), met on average
-    or with the confidence ``sure``; ``per`` ``photo`` makes it the share of photos. ``threshold``
+    or with ``confidence_level``; ``per`` ``photo`` makes it the share of photos. ``threshold``
     overrides it. ``prior`` is the share of strangers that the confidence reckons with.
     """
 
     far: float | None = None
-    sure: float | None = None
+    confidence_level: float | None = None
     per: str = "face"
     threshold: float | None = None
     prior: float = PRIOR
+    sure: InitVar[object] = field(default=None, kw_only=True)
+
+    def __post_init__(self, sure: object) -> None:
+        if sure is not None:
+            raise UsageError(
+                "sure= has a new name", field="sure", remedy="call it confidence_level"
+            )
 
 
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Who is in one of many photos: a decision a face, from left to right, none without a face.
+
+    ``source`` is what the photo was read from, ``error`` why it could not be used. ``others`` is
+    how many more faces were seen where only the largest was asked for. YuNet's and HOG's searches
+    stop at that one (HOG's often before any other), so there may be more. ``photo`` holds the
+    decoded pixels if they were asked for.
+    """
+
+    source: Any
+    decisions: Sequence[Decision] = ()
+    error: PhotoError | None = None
+    others: int = 0
+    photo: Photo | None = None
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``no_face`` or what is wrong with the photo, as in the tables of the stages."""
+        if self.error is not None:
+            return self.error.status
+        return "ok" if self.decisions else "no_face"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A classifier with the pipeline that makes its embeddings."""
+    """A classifier with the pipeline that makes its embeddings.
 
-    def __init__(self, classifier: Classifier, pipeline: Pipeline) -> None:
-        self.classifier = classifier
-        self.pipeline = pipeline
-        self._thresholds = lru_cache(maxsize=64)(classifier.calibrate)
+    A model is an immutable snapshot: training again, or adding people, changes the files and not
+    the models that were loaded from them. Several threads may share one.
+    """
+
+    classifier: Classifier
+    pipeline: Pipeline
+    _thresholds: Callable[..., Threshold] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_thresholds", lru_cache(maxsize=64)(self.classifier.calibrate))
 
     @classmethod
     def load(
@@ -77,9 +121,12 @@ class Model:
         detector: str | None = None,
         network: str | None = None,
         predictor: str | None = None,
-        **options: Any,
+        commercial: bool = False,
+        device: str = "cpu",
+        threads: int | None = None,
+        progress: Progress | None = None,
     ) -> Model:
-        """Read a model folder or ``classifier.pkl``; options go to the pipeline.
+        """Read a model folder or ``classifier.pkl``; the last four go to the pipeline.
 
         Raises UnsafeFile for a file that would run code, ModelError if a network is missing,
         SpaceMismatch if it is not the one that the classifier was trained with.
@@ -93,7 +140,9 @@ class Model:
         except StorageError as error:
             raise StorageError(f"{shown(path)}: {error}; train again") from error
         recipe = replace(recipe, **{key: value for key, value in changes.items() if value})
-        pipeline = Pipeline(recipe, **options)
+        pipeline = Pipeline(
+            recipe, commercial=commercial, device=device, threads=threads, progress=progress
+        )
         classifier.check_space(str(pipeline.space))
         return cls(classifier, pipeline)
 
@@ -103,55 +152,100 @@ class Model:
         *,
         largest: bool = False,
         far: float | None = None,
-        sure: float | None = None,
+        confidence_level: float | None = None,
         per: str = "face",
         threshold: float | None = None,
         prior: float = PRIOR,
         max_pixels: int = MAX_PIXELS,
+        sure: None = None,
     ) -> list[Decision]:
-        """Who is in a photo: one decision a face, from left to right.
+        """Who is in a photo: one decision a face, from left to right; none if no face is found.
 
         ``photo`` is a path, bytes, a file object, a PIL image or an RGB uint8 array. ``largest``
-        judges the most prominent face only. The others are those of ``Policy``. Raises PhotoError,
-        NoFace among them, and UsageError for rates that make no sense.
+        judges the most prominent face only; ``identify_many`` also says how many more it saw. The
+        others are those of ``Policy``. May be called from several threads. Raises PhotoError if
+        the photo cannot be read, UsageError for rates that make no sense.
         """
         (found,) = self.pipeline.look([photo], largest=largest, max_pixels=max_pixels)
-        return self.judge(found, Policy(far, sure, per, threshold, prior))
+        return self.judge(found, Policy(far, confidence_level, per, threshold, prior, sure=sure))
+
+    def identify_many(
+        self,
+        photos: Iterable[Any],
+        *,
+        policy: Policy | None = None,
+        largest: bool = False,
+        jobs: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        keep_photos: bool = False,
+    ) -> Iterator[Identified]:
+        """Who is in each of many photos, in their order.
+
+        ``photos`` is a list or an endless stream of what ``identify`` takes. ``jobs`` processes
+        (default: one a core) share them and take some tens in advance, so memory stays flat; fewer
+        than 64 in a list, all with ``jobs=1``, and those for a graphics processor are done one by
+        one in this process. A photo that cannot be used is a result with an error. Results hold
+        the decoded photo, searched at full size, with ``keep_photos``. May be called from several
+        threads: each call has processes of its own. Raises UsageError for rates that make no sense.
+        """
+        few = isinstance(photos, Sized) and len(photos) < _MANY
+        found: Iterable[PhotoFaces]
+        if processes(jobs) == 1 or few or self.pipeline.device != "cpu":
+            found = (
+                self.pipeline.look(
+                    [photo], largest=largest, max_pixels=max_pixels, photos=keep_photos
+                )[0]
+                for photo in photos
+            )
+        else:
+            from openfaceplus.stages.photos import embed_photos
+
+            found = embed_photos(
+                photos, self.pipeline.recipe, largest=largest, jobs=jobs,
+                commercial=self.pipeline.commercial, max_pixels=max_pixels, photos=keep_photos,
+            )  # fmt: skip
+        for one in found:
+            decisions = self.judge(one, policy) if one.error is None else []
+            yield Identified(one.source, decisions, one.error, one.others, one.photo)
 
     def judge(self, found: PhotoFaces, policy: Policy | None = None) -> list[Decision]:
         """Who the faces of a photo are, as ``identify`` says it, with its errors."""
-        if found.error is not None:
-            raise found.error
-        if not found.faces:
-            raise NoFace(f"{_name(found.source)}: no face found")
+        if not found.or_raise().faces:
+            return []
         policy = policy or Policy()
         limit = policy.threshold
         if limit is None:
             limit = self.threshold(policy, len(found.faces)).value
         decisions = self.classifier.decide(found.vectors, limit, policy.prior)
         judged = [
-            replace(decision, name=None if flaw else decision.name, box=face.box, note=flaw)
+            replace(decision, box=face.box)
+            if flaw is None
+            else replace(decision, person=None, name=None, box=face.box, note=flaw)
             for face, flaw, decision in zip(found.faces, found.flaws, decisions, strict=True)
         ]
-        return sorted(judged, key=lambda decision: decision.box.left + decision.box.right)
+        return sorted(judged, key=_across)
+
+    def __repr__(self) -> str:
+        return f"<Model: {repr(self.classifier)[1:-1]}>"
 
     def threshold(self, policy: Policy, faces: int = 1) -> Threshold:
         """What a policy accepts in a photo of so many faces, and what that rests on."""
         settings = self.classifier.settings
         far = settings.far if policy.far is None else policy.far
         # A rate given anew is met on average unless a confidence is given with it.
-        sure = settings.sure if policy.far is None and policy.sure is None else policy.sure
+        level = policy.confidence_level
+        if policy.far is None and level is None:
+            level = settings.confidence_level
         if policy.per not in ("face", "photo"):
-            raise UsageError(f"a rate is per face or per photo, not per {policy.per}")
+            raise UsageError(f"a rate is per face or per photo, not per {policy.per}", field="per")
         if policy.per == "photo" and faces > 1:
             # A stranger's photo is wrong if any of its faces is accepted.
             far = 1 - (1 - far) ** (1 / faces)
-        return self._thresholds(far, sure)
+        return self._thresholds(far, level)
 
 
-def _name(source: Any) -> str:
-    path = source.path if isinstance(source, Photo) else source
-    return shown(path) if isinstance(path, (str, os.PathLike)) else "the photo"
+def _across(decision: Decision) -> float:
+    return 0.0 if decision.box is None else decision.box.left + decision.box.right
 
 
 def centre(box: Box) -> int:
@@ -176,7 +270,8 @@ def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
         assert decision.box is not None
         text = "unknown"
         if decision.name is not None:
-            name = numbers.get(decision.name, shown(decision.name))
-            text = f"{name} {decision.confidence:.2f}"
+            text = numbers.get(decision.name, shown(decision.name))
+            if decision.confidence is not None:
+                text += f" {decision.confidence:.2f}"
         marks.append(Mark(decision.box.scaled(1 / photo.scale), text, decision.name is not None))
     return draw(photo.pixels, marks)

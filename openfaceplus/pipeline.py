@@ -5,28 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from openfaceplus import weights
-from openfaceplus.errors import PhotoError, UsageError
-from openfaceplus.faces import Box, Chip, ChipSpec, Face, Space
-from openfaceplus.images import MAX_PIXELS, Photo, as_photo
+from openfaceplus.decoding import Photo
+from openfaceplus.errors import PhotoError
+from openfaceplus.faces import Chip, Face
+from openfaceplus.images import MAX_PIXELS, as_photo
+from openfaceplus.loaded import VIEWS, LoadedRecipe
 from openfaceplus.quality import flaw
-from openfaceplus.recipe import Recipe
-from openfaceplus.registry import resolve
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Borders round the face, in dlib's measure, whose mean makes an embedding; each view but a single
-# one is also mirrored. Chosen on lfw-dev: docs/accuracy.md.
-VIEWS: dict[int, tuple[float | None, ...]] = {1: (None,), 2: (None,), 6: (0.20, None, 0.32)}
-
-# For the largest face these search a copy of at most 1,024 pixels, which so many pixels hold; a
-# face with so sure a score and three times the pixels that its chip has needs no others.
-_REDUCING = {"hog", "yunet"}
+# For the largest face some detectors search a copy of at most 1,024 pixels, which so many pixels
+# hold; a face with so sure a score and three times the pixels that its chip has needs no others.
 _REDUCED_PIXELS = 1_500_000
 _SURE, _SIDE = 0.6, 300
 
@@ -35,12 +27,19 @@ _SURE, _SIDE = 0.6, 300
 _AWAY = 0.8
 
 
+Vectors = Literal["views", "network", "none"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoFaces:
-    """The faces of one photo with their unit vectors (n, dimensions) float32.
+    """The faces of one photo, most prominent first, in pixels of the upright photo at full size.
 
-    ``source`` is what the photo was read from. ``flaws`` says of each face why it cannot be judged,
-    if so. A photo that failed has an ``error`` and no faces; one without a face has neither.
+    ``source`` is what the photo was read from. ``vectors`` are (n, dimensions) float32, or (n, 0)
+    where none were asked for. ``flaws`` says of each face why it cannot be judged, if so. A photo
+    that failed has an ``error`` and no faces; one without a face has neither. ``chips`` and the
+    decoded ``photo`` are there on request. ``others`` is how many more faces were seen on the way
+    to the largest one. YuNet's and HOG's searches stop there (HOG's often before any other), so
+    there may be more.
     """
 
     source: Any
@@ -48,173 +47,167 @@ class PhotoFaces:
     vectors: np.ndarray
     flaws: Sequence[str | None]
     error: PhotoError | None = None
+    chips: Sequence[Chip] = ()
+    photo: Photo | None = None
+    others: int = 0
+
+    def or_raise(self) -> PhotoFaces:
+        """This, or its error raised."""
+        if self.error is not None:
+            raise self.error
+        return self
 
 
-class Pipeline:
-    """Detector, landmarks and embedder of one recipe, each loaded when first needed."""
+class Pipeline(LoadedRecipe):
+    """From photos to embedded, judged faces, by one recipe.
 
-    def __init__(
+    Several threads may share a pipeline. What it holds is loaded once, whichever thread asks first.
+    ONNX sessions (YuNet, most embedders) and dlib's landmarks are shared; of dlib's HOG detectors
+    each thread has its own; mmod, OpenCV's networks and torch's are locked, so that one thread
+    waits for the other.
+    """
+
+    def look(
         self,
-        recipe: Recipe,
+        sources: Sequence[Any],
         *,
-        commercial: bool = False,
-        device: str = "cpu",
-        threads: int | None = None,
-        progress: weights.Progress | None = None,
-    ) -> None:
-        if recipe.views not in VIEWS:
-            raise UsageError(f"--views takes {', '.join(map(str, VIEWS))}, not {recipe.views}")
-        if any(VIEWS[recipe.views]) and recipe.chip.padding is None:
-            raise UsageError(
-                f"--views {recipe.views} cuts chips with several borders, and those of "
-                f"{recipe.embedder} ({recipe.chip}) have none; use --views 2"
-            )
-        self.recipe = recipe
-        self._device = device
-        self._threads = threads
-        self._require: dict[str, Any] = {"commercial": commercial, "progress": progress}
+        largest: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        vectors: Vectors = "views",
+        chips: bool = False,
+        photos: bool = False,
+        known: Sequence[Sequence[Face]] | None = None,
+    ) -> list[PhotoFaces]:
+        """The faces of some photos, each of them of whatever ``as_photo`` takes: found, aligned,
+        judged and embedded.
 
-    @cached_property
-    def detector(self) -> Any:
-        from openfaceplus import detect
+        ``vectors`` are the means over the recipe's views, of unit length, or what the network gives
+        for the chip alone, or none. With ``largest`` the search may stop at the most prominent face
+        of each photo. ``chips`` and ``photos`` ask for chips and decoded pixels. ``known`` are
+        faces found before, a list a photo, in pixels of the full-size photo: nothing is searched,
+        and landmarks only where they are missing.
 
-        return detect.create(self.recipe.detector, require=self._weights)
-
-    @cached_property
-    def landmarks(self) -> Any:
-        from openfaceplus.alignment import landmarks
-
-        if self.recipe.predictor:
-            path = Path(self.recipe.predictor)
-            weights.pin(path)
-        else:
-            path = self._weights(landmarks.MODELS[self.recipe.landmarks])
-        return landmarks.Landmarks(path)
-
-    @cached_property
-    def embedder(self) -> Any:
-        from openfaceplus import embedding
-
-        kind = resolve(embedding.EMBEDDERS, self.recipe.embedder, "embedder")
-        if self.recipe.network is None:
-            # Here licence and progress bar are known; the embedder finds the same file again.
-            self._weights(kind.model())
-        options: dict[str, Any] = {"device": self._device, "threads": self._threads}
-        if self.recipe.spec is not None:
-            options["spec"] = self.recipe.spec
-        return kind(self.recipe.network, **options)
-
-    @cached_property
-    def space(self) -> Space:
-        """What the embeddings of this recipe may be compared with."""
-        name = f"{self.embedder.space.name}/{self.recipe.views}v"
-        if self.recipe.chip.template != self.embedder.chip.template:
-            name += f"/{self.recipe.chip.template}"
-        if self.recipe.through is not None:
-            name += f"/through-{self.recipe.through}"
-        return replace(self.embedder.space, name=name)
-
-    def _weights(self, name: str) -> Path:
-        return weights.require(name, **self._require)
-
-    def check_alignment(self) -> None:
-        """Load what alignment needs, so that what is missing is said before any work starts.
-
-        Raises ModelError for a model, UsageError for landmarks or a size that give no chip.
+        All faces go through the network at once, which is faster than one after the other. With
+        ``largest`` a large file is first decoded at a reduced size, which for JPEG takes a fraction
+        of the time, and at full size only if no large face was surely found. Photos of up to 1.5
+        megapixels give the same either way, larger ones the same face from fewer pixels
+        (docs/performance.md). A photo that cannot be read is a result with an error.
         """
         import numpy as np
 
-        from openfaceplus.alignment import chip
+        found: list[tuple[Sequence[Face], Photo | None, PhotoError | None, int]] = []
+        views: list[list[Chip]] = []
+        paddings = VIEWS[self.recipe.views] if vectors == "views" else (None,)
+        for number, source in enumerate(sources):
+            given = None if known is None else known[number]
+            try:
+                photo, faces, inside, others = self._find(
+                    source, given, largest, photos, max_pixels
+                )
+            except PhotoError as error:
+                found.append(([], None, error, 0))
+                continue
+            pairs = zip(faces, inside, strict=True)
+            views += [[self._crop(photo, *pair, padding) for padding in paddings] for pair in pairs]
+            found.append((faces, photo if photos else None, None, others))
+        own = [several[0] for several in views]
+        if vectors == "views":
+            made = self.embed(views)
+        elif vectors == "network":
+            made = self.raw(own)
+        else:
+            made = np.empty((len(views), 0), np.float32)
+        results, start = [], 0
+        for source, (faces, kept, problem, others) in zip(sources, found, strict=True):
+            part = slice(start, start + len(faces))
+            start = part.stop
+            flaws = [flaw(one) for one in own[part]]
+            cut = own[part] if chips else ()
+            results.append(PhotoFaces(source, faces, made[part], flaws, problem, cut, kept, others))
+        return results
 
-        if not 16 <= self.recipe.chip.size <= 2048:
-            raise UsageError(f"--size {self.recipe.chip.size}: a chip has 16 to 2048 pixels a side")
-        _ = self.detector
-        blank = np.zeros((64, 64, 3), np.uint8)
-        box = Box(0, 0, 64, 64)
-        chip.cut(blank, self.landmarks.find(blank, box), self.recipe.chip, box)
-
-    def faces(self, photo: Photo, largest: bool = False) -> list[Face]:
-        """Faces with landmarks, most prominent first, in pixels of the photo at full size.
+    def detect(self, photos: Sequence[Photo], largest: bool = False) -> list[list[Face]]:
+        """The faces of each photo, most prominent first, in its working pixels, without landmarks.
 
         With ``largest`` the search may stop at the most prominent one.
         """
-        height, width = photo.pixels.shape[:2]
+        found = []
+        pixels = [photo.pixels for photo in photos]
+        for image, faces in zip(pixels, self.detector.detect(pixels, largest), strict=True):
+            height, width = image.shape[:2]
 
-        def subject(face: Face) -> float:
-            return face.prominence * (1 - _AWAY * face.box.away_from_centre(width, height))
+            def subject(face: Face, width: int = width, height: int = height) -> float:
+                return face.prominence * (1 - _AWAY * face.box.away_from_centre(width, height))
 
-        found = sorted(
-            self.detector.detect(photo.pixels, largest=largest), key=subject, reverse=True
-        )
+            found.append(sorted(faces, key=subject, reverse=True))
+        return found
+
+    def landmarks(self, photo: Photo, faces: Sequence[Face]) -> list[Face]:
+        """The same faces, in the photo's working pixels, with landmarks where they had none."""
         return [
-            Face(
-                face.box.scaled(photo.scale),
-                face.score,
-                self.landmarks.find(photo.pixels, face.box) * photo.scale,
-            )
-            for face in found[: 1 if largest else None]
+            face
+            if face.landmarks is not None
+            else replace(face, landmarks=self.predictor.find(photo.pixels, face.box))
+            for face in faces
         ]
 
-    def read(
-        self, source: Any, *, largest: bool = False, max_pixels: int = MAX_PIXELS
-    ) -> tuple[Photo, list[Face]]:
-        """A photo, of whatever ``as_photo`` takes, and its faces, as ``faces`` finds them.
+    def _find(
+        self,
+        source: Any,
+        known: Sequence[Face] | None,
+        largest: bool,
+        full: bool,
+        max_pixels: int,
+    ) -> tuple[Photo, Sequence[Face], list[Face], int]:
+        """A photo, its faces in its pixels at full size and in its working pixels, and how many
+        more were seen."""
+        if known is None:
+            photo, found = self._search(source, largest, full, max_pixels)
+            inside = self.landmarks(photo, found[: 1 if largest else None])
+            others = len(found) - len(inside)
+            return photo, [face.scaled(photo.scale) for face in inside], inside, others
+        photo = as_photo(source, max_pixels=max_pixels)
+        inside = self.landmarks(photo, [face.scaled(1 / photo.scale) for face in known])
+        faces = [
+            face
+            if face.landmarks is not None
+            else replace(face, landmarks=one.scaled(photo.scale).landmarks)
+            for face, one in zip(known, inside, strict=True)
+        ]
+        return photo, faces, inside, 0
 
-        With ``largest`` a large file is first decoded at a reduced size, which for JPEG takes a
-        fraction of the time, and at full size only if no large face was surely found. Photos of up
-        to 1.5 megapixels give what ``faces`` gives, larger ones the same face from fewer pixels
-        (docs/performance.md). Raises PhotoError if the photo cannot be read.
-        """
+    def _search(
+        self, source: Any, largest: bool, full: bool, max_pixels: int
+    ) -> tuple[Photo, list[Face]]:
+        """A photo and its faces in working pixels; at a reduced size where that is enough, unless
+        its ``full`` pixels are wanted."""
         if hasattr(source, "read"):
             source = source.read()
         encoded = isinstance(source, (str, os.PathLike, bytes))
-        if largest and encoded and self.recipe.detector in _REDUCING:
+        if largest and encoded and not full and self.detector.reduces:
             photo = as_photo(source, max_pixels=max_pixels, working_pixels=_REDUCED_PIXELS)
-            found = self.faces(photo, True)
-            side = _SIDE * photo.scale
-            if photo.scale == 1 or any(f.score >= _SURE and f.box.side >= side for f in found):
+            (found,) = self.detect([photo], True)
+            sure = any(f.score >= _SURE and f.box.side >= _SIDE for f in found[:1])
+            if photo.scale == 1 or sure:
                 return photo, found
         photo = as_photo(source, max_pixels=max_pixels)
-        return photo, self.faces(photo, largest)
+        return photo, self.detect([photo], largest)[0]
 
-    def look(
-        self, sources: Sequence[Any], *, largest: bool = False, max_pixels: int = MAX_PIXELS
-    ) -> list[PhotoFaces]:
-        """The embedded faces of some photos, each of them of whatever ``as_photo`` takes.
-
-        All go through the network at once, which is faster than one after the other. Of each photo
-        only the faces' chips are held.
-        """
-        found: list[tuple[list[Face], PhotoError | None]] = []
-        views: list[list[Chip]] = []
-        for source in sources:
-            try:
-                photo, faces = self.read(source, largest=largest, max_pixels=max_pixels)
-                views += [self.views(photo, face) for face in faces]
-                found.append((faces, None))
-            except PhotoError as error:
-                found.append(([], error))
-        vectors, flaws = self.embed(views), [flaw(chips[0]) for chips in views]
-        results, start = [], 0
-        for source, (faces, error) in zip(sources, found, strict=True):
-            part = slice(start, start + len(faces))
-            results.append(PhotoFaces(source, faces, vectors[part], flaws[part], error))
-            start = part.stop
-        return results
-
-    def cut(self, photo: Photo, face: Face, spec: ChipSpec | None = None) -> Chip:
-        """The aligned chip of a face; by the recipe's spec unless another is given."""
+    def _crop(self, photo: Photo, face: Face, inside: Face, padding: float | None) -> Chip:
+        """The aligned chip of a face, by the recipe's spec with another border if one is given."""
         from openfaceplus.alignment import chip
 
-        spec = spec or self.recipe.chip
+        assert inside.landmarks is not None
+        spec = self.recipe.chip
+        if padding is not None:
+            spec = replace(spec, padding=padding)
         made = self.recipe.through or spec
-        box = face.box.scaled(1 / photo.scale)
-        pixels = chip.cut(photo.pixels, face.landmarks / photo.scale, made, box)
+        pixels = chip.crop(photo.pixels, inside.landmarks, made, inside.box)
         if made != spec:
             pixels = chip.rewarp(pixels, made, spec)
-        return Chip(pixels, spec, photo.path and str(photo.path), face)
+        return Chip(pixels, spec, _path(photo), face)
 
-    def take(self, photo: Photo) -> Chip:
+    def chip_from_image(self, photo: Photo) -> Chip:
         """The chip that an aligned picture holds, resized where it has another size."""
         import cv2
 
@@ -227,15 +220,7 @@ class Pipeline:
             pixels = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
         if made is not None:
             pixels = chip.rewarp(pixels, made, spec)
-        return Chip(pixels, spec, photo.path and str(photo.path))
-
-    def views(self, photo: Photo, face: Face) -> list[Chip]:
-        """The chips whose embeddings are averaged; their mirror images are made on the way."""
-        spec = self.recipe.chip
-        return [
-            self.cut(photo, face, spec if padding is None else replace(spec, padding=padding))
-            for padding in VIEWS[self.recipe.views]
-        ]
+        return Chip(pixels, spec, _path(photo))
 
     def embed(self, faces: Sequence[Sequence[Chip]]) -> np.ndarray:
         """(n, dimensions) float32 vectors of unit length, one for each of n lists of views."""
@@ -266,4 +251,9 @@ class Pipeline:
 def _unit(vectors: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def _path(photo: Photo) -> str | None:
+    return None if photo.path is None else str(photo.path)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from openfaceplus.errors import FaceTooBlurred, FaceTooSmall, FlawedFace
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -32,6 +34,18 @@ For a dlib chip, Gaussian sigma (pixels of a face of 100): lost at 1%, found too
 are is found too blurred, and it is. The affine templates show the face larger; their limits find
 83 to 85% at sigma 5, fewer of moved faces, and less than 0.1% of faces as they are.
 """
+
+
+_ERRORS = (FaceTooSmall, FaceTooBlurred)
+
+
+def flawed(name: str, flaw: str) -> FlawedFace:
+    """The error for a photo, called ``name``, whose face has such a ``flaw``."""
+    error = next(one for one in _ERRORS if one.status == flaw)
+    return error(
+        f"{name}: the face is {flaw.replace('_', ' ')} to be recognised",
+        remedy="give a sharper or larger picture of it",
+    )
 
 
 def flaw(chip: Chip) -> str | None:

@@ -7,16 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from openfaceplus import detect, embedding
 from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.faces import ChipSpec
 from openfaceplus.weights import locate
-from openfaceplus.weights.embedder_spec import PRESETS, EmbedderSpec, make_spec, read_spec
+from openfaceplus.weights.embedder_spec import EmbedderSpec, make_spec, read_spec
 
-DLIB_CHIP = ChipSpec(150, "dlib", 0.25)
-_OPENFACE_CHIP = ChipSpec(96, "outerEyesAndNose")
-CHIPS = {"dlib": DLIB_CHIP, "dlib-int8": DLIB_CHIP, "openface": _OPENFACE_CHIP}
-CHIPS |= {name: preset.chip for name, preset in PRESETS.items()}
-"""What each embedder takes, unless an ``EmbedderSpec`` says otherwise."""
+_DLIB_CHIP = ChipSpec(150, "dlib", 0.25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,7 @@ class Recipe:
     """Everything that decides what an embedding of a photo is.
 
     ``detector`` is a name, or ``ssd:PATH`` for one that is brought as a file (see
-    ``split_detector``). ``predictor`` and ``network`` are files in place of the catalogued ones,
+    ``detect.split_name``). ``predictor`` and ``network`` are files in place of the catalogued ones,
     and ``spec`` is what such a network takes. ``through`` is a chip that the embedder's own is
     warped from, where only such chips were left to train on.
     """
@@ -32,7 +29,7 @@ class Recipe:
     profile: str = "dlib"
     detector: str = "hog"
     landmarks: int = 5
-    chip: ChipSpec = DLIB_CHIP
+    chip: ChipSpec = _DLIB_CHIP
     embedder: str = "dlib"
     views: int = 2
     predictor: str | None = None
@@ -64,7 +61,7 @@ PROFILES = {
     "openface": Recipe(
         profile="openface",
         landmarks=68,
-        chip=_OPENFACE_CHIP,
+        chip=ChipSpec(96, "outerEyesAndNose"),
         embedder="openface",
     ),
 }
@@ -81,72 +78,82 @@ class EmbedderChoice:
     spec: EmbedderSpec | Path | str | None = None
 
 
-def recipe(profile: str = "dlib", **changes: Any) -> Recipe:
-    """A profile's recipe with changes; a change to None keeps the profile's value.
+def recipe(
+    profile: str = "dlib",
+    *,
+    detector: str | None = None,
+    landmarks: int | None = None,
+    chip: ChipSpec | None = None,
+    embedder: str | EmbedderChoice | None = None,
+    views: int | None = None,
+    predictor: str | None = None,
+    network: str | None = None,
+    spec: EmbedderSpec | Path | str | None = None,
+) -> Recipe:
+    """A profile's recipe with changes to its fields; None keeps the profile's value.
 
-    The detector ``auto`` becomes YuNet where its weights are present, else HOG. ``embedder`` may
-    be ``name:PATH`` or an ``EmbedderChoice``, ``spec`` the path of a JSON file; the chip follows
-    from them unless it is given. Raises UsageError for an unknown profile and for a spec that
-    makes no sense, ModelMissing for one that cannot be read.
+    The detector ``auto`` becomes the first of ``detect.AUTO`` whose weights are here. ``embedder``
+    may be ``name:PATH`` or an ``EmbedderChoice``, ``spec`` the path of a JSON file; the chip
+    follows from them unless it is given. Raises UsageError for an unknown profile or embedder and
+    for a spec that makes no sense, ModelMissing for one that cannot be read.
     """
     if profile not in PROFILES:
-        raise UsageError(f"there is no profile {profile!r}; known are: {', '.join(PROFILES)}")
-    given = {key: value for key, value in changes.items() if value is not None}
-    if "detector" in given:
-        given["detector"] = detector_of(given["detector"])
-    chosen = given.get("embedder")
-    if isinstance(chosen, EmbedderChoice):
-        given["embedder"] = chosen.embedder
-        if chosen.spec is not None:
-            given["spec"] = chosen.spec
-    if "embedder" in given:
-        name, _, path = given["embedder"].partition(":")
-        given["embedder"] = name
-        if path:
-            given["network"] = os.path.abspath(path)
-    _resolve_spec(given, PROFILES[profile].embedder)
-    if "chip" not in given and (spec := given.get("spec")):
-        given["chip"] = spec.chip
-    elif "chip" not in given and given.get("embedder") in CHIPS:
-        given["chip"] = CHIPS[given["embedder"]]
-    return replace(PROFILES[profile], **given)
-
-
-def _resolve_spec(given: dict[str, Any], profiles: str) -> None:
-    """Read a spec that is the path of a file; refuse one for a network of ours."""
-    spec, name = given.get("spec"), given.get("embedder", profiles)
-    if spec is None:
-        return
-    if name not in PRESETS:
         raise UsageError(
-            f"the embedder {name} needs no spec; those that take one are: {', '.join(PRESETS)}"
+            f"there is no profile {profile!r}",
+            remedy=f"known are: {', '.join(PROFILES)}",
+            field="profile",
         )
-    if not isinstance(spec, EmbedderSpec):
-        given["spec"] = read_spec(spec, name)
+    if isinstance(embedder, EmbedderChoice):
+        spec = embedder.spec or spec
+        embedder = embedder.embedder
+    name, _, path = (embedder or "").partition(":")
+    read = None
+    if name or spec is not None:
+        kind = embedding.kind_of(name or PROFILES[profile].embedder)
+        read = None if spec is None else _spec(name or kind.name, kind.preset, spec)
+        chip = chip or (read or kind).chip
+    changes = {
+        "detector": detector and detector_of(detector),
+        "landmarks": landmarks,
+        "chip": chip,
+        "embedder": name or None,
+        "views": views,
+        "predictor": predictor,
+        "network": os.path.abspath(path) if path else network,
+        "spec": read,
+    }
+    given = {key: value for key, value in changes.items() if value is not None}
+    return replace(PROFILES[profile], **given)  # type: ignore[arg-type]
+
+
+def _spec(name: str, preset: EmbedderSpec | None, given: Any) -> EmbedderSpec:
+    """``given``, read if it is the path of a file; refused for a network that takes none."""
+    if preset is None:
+        known = [one for one in embedding.EMBEDDERS if embedding.kind_of(one).preset is not None]
+        raise UsageError(
+            f"the embedder {name} needs no spec",
+            remedy=f"those that take one are: {', '.join(known)}",
+            field="spec",
+        )
+    return given if isinstance(given, EmbedderSpec) else read_spec(given, preset)
+
+
+def profile_for(chip: ChipSpec) -> Recipe:
+    """The profile whose embedder takes such chips and whose weights are here, else the first."""
+    first, *others = PROFILES.values()
+    for one in others:
+        kind = embedding.kind_of(one.embedder)
+        if chip.template in kind.also and any(map(locate, kind.models)):
+            return one
+    return first
 
 
 def detector_of(name: str) -> str:
-    """The detector meant: ``auto`` is YuNet where its weights are present, else HOG.
+    """The detector meant: ``auto`` is the first of ``detect.AUTO`` whose weights are here.
 
     The path in ``ssd:PATH`` becomes absolute, since a recipe is used in other folders too.
     """
     if name == AUTO:
-        return "yunet" if locate("yunet") else "hog"
+        return detect.auto()
     start, _, path = name.partition(":")
     return f"{start}:{os.path.abspath(path)}" if path else name
-
-
-def split_detector(text: str) -> tuple[str, float | None, str | None]:
-    """Name, threshold and path of ``ssd:PATH`` or ``ssd@0.5:PATH``; None for what is not there.
-
-    Raises UsageError for a threshold that is none.
-    """
-    start, _, path = text.partition(":")
-    name, at, threshold = start.partition("@")
-    try:
-        value = float(threshold) if at else None
-    except ValueError:
-        value = -1.0
-    if value is not None and not 0 < value < 1:
-        raise UsageError(f"--detector-threshold takes a number between 0 and 1, not {threshold}")
-    return name, value, path or None

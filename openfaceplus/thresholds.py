@@ -36,8 +36,9 @@ class ThresholdTable:
         """
         if not self.fars[-1] <= far <= self.fars[0]:
             raise UsageError(
-                f"--far {far:g} is outside of what was measured for {self.space}: "
-                f"{self.fars[-1]:g} to {self.fars[0]:g} ({self.data})"
+                f"a false-accept rate of {far:g} is outside of what was measured for {self.space}",
+                field="far",
+                remedy=f"ask for one from {self.fars[-1]:g} to {self.fars[0]:g} ({self.data})",
             )
         for i in range(1, len(self.fars)):
             if far >= self.fars[i]:
@@ -55,7 +56,7 @@ def load(space: str, path: Path | None = None) -> ThresholdTable:
     if path is not None:
         table = _read(path)
         if table.space != space:
-            raise UsageError(f"{path}: is of {table.space}, not of {space}")
+            raise UsageError(f"{path}: is of {table.space}, not of {space}", field="table")
         return table
     own = made_here(space)
     if own.is_file():
@@ -65,8 +66,9 @@ def load(space: str, path: Path | None = None) -> ThresholdTable:
         if row["space"] == space:
             return _table(row, "thresholds.json")
     raise ModelMissing(
-        f"no thresholds were measured for {space}; make a table with: "
-        "openfaceplus evaluate pairs LFW_FOLDER pairs.txt --all --save-table, or give --distance"
+        f"no thresholds were measured for {space}",
+        field="distance",
+        remedy="make a table with: openfaceplus evaluate pairs, or give a distance",
     )
 
 
@@ -87,7 +89,9 @@ def _read(path: Path) -> ThresholdTable:
     try:
         return _table(json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError) as error:
-        raise StorageError(f"{path}: not a table of thresholds ({error}); make it anew") from error
+        raise StorageError(
+            f"{path}: not a table of thresholds ({error})", remedy="make it anew"
+        ) from error
 
 
 def _table(row: dict[str, Any], origin: str) -> ThresholdTable:

@@ -4,28 +4,67 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sample_photos
+import skips
 from running import ALIGN, CLASSIFIER, REPRESENT, ROOT, run, save
+
+from openfaceplus.errors import PhotoError
 
 if (ROOT.parent / "shared/models").is_dir():  # weights that pip does not install
     os.environ.setdefault("OPENFACEPLUS_MODELS", str(ROOT.parent / "shared/models"))
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of photographs beside the project; it is not part of it."""
-    folder = ROOT.parent / "shared"
-    if not (folder / "data").is_dir():
-        pytest.skip(f"needs the photos in {folder}")
-    return folder
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--strict-skips", action="store_true", default=skips.strict(),
+        help="fail tests that are skipped and not listed in tests/skips.py (always so in CI)",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fetch the sample photos before any process of pytest-xdist looks for them."""
+    if not hasattr(config, "workerinput"):
+        try:
+            sample_photos.fetch()
+        except PhotoError as error:
+            config.issue_config_time_warning(pytest.PytestWarning(str(error)), 2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where skips are strict, one that is not listed is a failure."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if item.config.getoption("--strict-skips") and not skips.allowed(item.nodeid, reason):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: not listed in tests/skips.py: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")
-def portraits(shared: Path) -> Path:
-    """Five people: ``train/<person>/`` and ``test/``."""
-    return shared / "data/portraits"
+def samples() -> Path:
+    """The folder of the sample photos, from packages that pip has."""
+    missing = sample_photos.missing()
+    if missing:
+        pytest.skip(f"the sample photos of {missing} could not be fetched")
+    return sample_photos.folder()
+
+
+@pytest.fixture(scope="session")
+def portraits(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five people: ``train/<person>/`` and ``test/``. Not to be changed."""
+    return sample_photos.portraits(tmp_path_factory.mktemp("portraits"))
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """What networks give with synthetic weights, and the names of those, from their origins."""
+    return ROOT / "tests/golden"
 
 
 @pytest.fixture(scope="session")

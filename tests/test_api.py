@@ -8,13 +8,13 @@ from PIL import Image
 from running import face, people, portrait, run, save
 
 import openfaceplus
-from openfaceplus.errors import NoFace, PhotoError, TrainingError, UnreadablePhoto, UsageError
+from openfaceplus.errors import PhotoError, TrainingError, UnreadablePhoto, UsageError
 
 
 def test_load_and_identify(model, portraits):
     known = openfaceplus.load(model)
     left, right = known.identify(portraits / "test/kit_with_rose.jpg")
-    assert (left.name, right.name) == ("rose_leslie", "kit_harington")
+    assert (left.name, right.name) == ("rose", "kit")
     for decision in (left, right):
         assert decision.closest == decision.name and decision.note is None
         assert 0.5 <= decision.confidence <= 1 and decision.score >= decision.threshold
@@ -40,8 +40,7 @@ def test_photos_may_come_in_any_form(model, astronaut):
 
 def test_errors_are_ours(model, tmp_path):
     known = openfaceplus.load(model)
-    with pytest.raises(NoFace, match="the photo: no face found"):
-        known.identify(np.zeros((90, 90, 3), np.uint8))
+    assert known.identify(np.zeros((90, 90, 3), np.uint8)) == []
     with pytest.raises(UnreadablePhoto, match=r"gone\.jpg"):
         known.identify(tmp_path / "gone.jpg")
     with pytest.raises(PhotoError):

@@ -22,13 +22,16 @@ SCRIPTS = sorted(
 STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
-        "manifest", "version", "threads", "weights", "recipe", "thresholds", "words",
+        "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
     },
     "rooms": {
-        "detect", "alignment", "embedding", "store", "classify", "gallery", "track", "evaluate",
+        "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",
     },
-    "composition": {"pipeline", "model", "api", "verification", "stages", "database", "frames"},
-    "edges": {"cli", "server", "compat"},
+    "composition": {
+        "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
+        "database", "frames",
+    },
+    "edges": {"cli", "server", "compat", "__main__"},
 }  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(STREETS.values()) for name in names}
 HEAVY = {"torch", "dlib", "cv2", "sklearn", "pandas", "onnxruntime", "onnx", "numpy", "PIL"}

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
-from vectors import faces, split
+from vectors import faces, names_of, nearest, split
 
 from openfaceplus.classify import calibrate, openset
 from openfaceplus.classify.calibrate import from_left_out, from_strangers
-from openfaceplus.classify.svm import fit_ovr
 from openfaceplus.errors import UsageError
 
 FACTS = {0.10: (9, 29), 0.05: (19, 59), 0.01: (99, 299), 0.003: (333, 998), 0.001: (999, 2995)}
@@ -126,9 +125,9 @@ def test_the_only_person_supports_nothing():
 @pytest.mark.parametrize("ask", [0, 1, -0.1, 1.5, math.nan, math.inf])
 def test_rates_that_make_no_sense_are_refused(ask):
     for calibration in (from_strangers, lambda s, f, c=None: from_left_out(s, np.arange(9), f, c)):
-        with pytest.raises(UsageError, match="--far"):
+        with pytest.raises(UsageError, match="rate of strangers"):
             calibration(np.zeros(9), ask)
-        with pytest.raises(UsageError, match="--sure"):
+        with pytest.raises(UsageError, match="confidence level"):
             calibration(np.zeros(9), 0.5, ask)
 
 
@@ -155,11 +154,12 @@ def achieved(people: int, far: float, draws: int) -> float:
     rates = []
     for seed in range(draws):
         data = split(people, 3, 0, 0, seed=seed)
-        machine, named = fit_ovr(data.x, data.y, leave_out=True)
-        gallery = openset.enrol(data.x, data.y, openset.ScoreParams(rivals=0, hub=0, mean=0))
-        left = openset.left_out(gallery, data.x, data.y, named)
+        plain = openset.ScoreParams(rivals=0, hub=0, mean=0)
+        scorer = openset.Scorer.of(data.x, data.y, names_of(np.arange(people)), plain)
+        near = openset.Near.of(scorer.gallery, data.x, data.y)
+        left = scorer.left_out(data.x, data.y, near)
         threshold = from_left_out(left, data.y, far).threshold
-        rates.append(np.mean(gallery.score(everyone, machine.names(everyone)) > threshold))
+        rates.append(np.mean(nearest(scorer, everyone)[1] > threshold))
     return float(np.mean(rates))
 
 

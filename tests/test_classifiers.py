@@ -37,7 +37,7 @@ def test_every_kind_trains_and_names(embeddings, portraits, kind, extra):
 
 
 def test_too_many_dimensions_and_unknown_kinds_are_refused(embeddings):
-    assert "--ldaDim" in refused(CLASSIFIER, "train", embeddings, "--ldaDim", 40)
+    assert "40 dimensions" in refused(CLASSIFIER, "train", embeddings, "--ldaDim", 40)
     done = call(CLASSIFIER, "train", embeddings, "--classifier", "Torch", expect=2)
     assert "invalid choice" in done.stderr
 
@@ -77,6 +77,26 @@ def test_embeddings_of_another_space_are_refused(model, astronaut, tmp_path):
     safe.dump(pkl, tree | {"recipe": tree["recipe"] | {"views": 1}})
     said = refused("infer", "-m", pkl, astronaut)
     assert "2v" in said and "1v" in said and "train" in said
+
+
+@pytest.mark.parametrize("kind", ["LinearSvm", "RadialSvm"])
+def test_a_model_of_format_2_is_brought_forward(kind, embeddings, portraits):
+    """Its machines are not read, in whatever form; its vectors are trained on anew."""
+    import joblib
+
+    from openfaceplus.classify.stored import unpack
+    from openfaceplus.weights import safe
+
+    call(CLASSIFIER, "train", embeddings, "--classifier", kind)
+    pkl, photos = embeddings / "classifier.pkl", sorted((portraits / "test").iterdir())
+    now = call(CLASSIFIER, "infer", pkl, *photos, "--json").stdout
+    old = {key: part for key, part in safe.load(pkl).items() if key not in ("namer", "rule")}
+    old |= {"format_version": 2, "namer": {"kind": kind, "estimator": b"PK\x03\x04"}, "rule": {}}
+    old |= {key: list(unpack(old[key])) for key in ("people", "chips")}
+    joblib.dump(old, pkl, protocol=4)
+    assert call(CLASSIFIER, "infer", pkl, *photos, "--json").stdout == now
+    joblib.dump(old | {"labels": old["labels"] - 1}, pkl, protocol=4)
+    assert "incomplete or altered" in refused(CLASSIFIER, "infer", pkl, *photos)
 
 
 class Harm:

@@ -28,7 +28,6 @@ from openfaceplus.compat.face_recognition.__main__ import main as alias_command
 from openfaceplus.errors import ModelCorrupt, PhotoError, StorageError, UsageError
 
 ROOT = Path(__file__).parents[1]
-PORTRAITS = ROOT.parent / "shared" / "data" / "portraits"
 PHOTOS = "astronaut", "test/kit_with_rose.jpg"
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
@@ -50,9 +49,7 @@ def astronaut():
 def photo(request):
     if request.param == "astronaut":
         return astronaut()
-    if not PORTRAITS.is_dir():
-        pytest.skip("../shared/data/portraits is absent")
-    return fr.load_image_file(PORTRAITS / request.param)
+    return fr.load_image_file(request.getfixturevalue("portraits") / request.param)
 
 
 @pytest.fixture(scope="module")
@@ -384,10 +381,10 @@ def test_commands_say_what_is_wrong(invoke, folders, tmp_path, monkeypatch):
     assert done.exit_code == 1 and "a.jpg (cannot identify" in done.stderr and not done.stdout
     monkeypatch.setenv("OPENFACEPLUS_MODELS", str(tmp_path))
     (tmp_path / "dlib_face_recognition_resnet_model_v1.dat").write_bytes(b"")
-    models.embedder.cache_clear()
+    models.pipeline.cache_clear()
     done = invoke("recognition", known, check)
     assert done.exit_code == 1 and "has 0 bytes" in done.stderr
-    models.embedder.cache_clear()
+    models.pipeline.cache_clear()
 
 
 def test_without_click_the_functions_stay(tmp_path):

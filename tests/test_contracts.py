@@ -6,17 +6,23 @@ A new name is tested without a word here if its weights are at hand; else it nee
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import onnx_files
 import pytest
-from running import portrait
+from running import ROOT, portrait
 from weight_files import facenet_state, nn4_state, own_cache, write_pt
 
 from openfaceplus import detect, embedding, weights
 from openfaceplus.alignment import TEMPLATES, chip
 from openfaceplus.errors import ModelMissing, UsageError
 from openfaceplus.faces import Box, ChipSpec
-from openfaceplus.recipe import CHIPS, recipe
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.recipe import PROFILES, recipe
+
+embedding.EMBEDDERS["toy"] = "toys:AveragesEmbedder"
+detect.DETECTORS["toy"] = "toys:MiddleDetector"
 
 cache = pytest.fixture(own_cache, scope="module", autouse=True)
 
@@ -28,6 +34,7 @@ NETWORKS = {
     "adaface": lambda folder: onnx_files.embedder(folder / "adaface.onnx"),
     "onnx": lambda folder: onnx_files.embedder(folder / "any.onnx"),
 }
+DECLARED = {"recipe.py"}  # profiles
 SQUARE = (0.4, 0.6, 0.25)  # centre and side of the tiny network's "face", in parts of the picture
 
 
@@ -46,12 +53,18 @@ def chips(embedder, count=3):
 
 def test_embedders_say_what_they_take_and_give(embedder):
     name, made = embedder
-    assert made.chip == CHIPS[name] == recipe(embedder=name).chip
+    kind = embedding.kind_of(name)
+    assert made.chip == kind.chip == recipe(embedder=name).chip
+    assert kind.landmarks in (5, 68) and kind.also <= set(TEMPLATES)
+    assert all(weights.find(model) for model in kind.models)
+    assert kind.preset is None or kind.preset.chip == kind.chip
     assert made.chip.template in TEMPLATES
     assert made.space.name and len(made.space.weights) == 64
     vectors = made.embed(chips(made))
     assert vectors.shape == (3, made.dim) and vectors.dtype == np.float32
     assert np.isfinite(vectors).all()
+    if kind.unit:
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
 def test_embedders_are_deterministic_and_batches_play_no_part(embedder):
@@ -76,8 +89,33 @@ def test_embedders_refuse_other_chips(embedder):
 
 
 def test_spaces_of_all_embedders_differ():
-    names = set(embedding.EMBEDDERS)
-    assert names == set(CHIPS), "recipe.CHIPS has a row for each embedder"
+    names = [embedding.kind_of(name).name for name in embedding.EMBEDDERS]
+    assert len(set(names)) == len(names)
+
+
+def test_profiles_fit_their_embedders():
+    for profile in PROFILES.values():
+        kind = embedding.kind_of(profile.embedder)
+        assert (profile.chip, profile.landmarks) == (kind.chip, kind.landmarks)
+
+
+def test_no_other_file_names_a_tenant():
+    rooms = ROOT / "openfaceplus"
+    # Templates and profiles have names of their own, some of them the same.
+    names = {*embedding.EMBEDDERS, *detect.DETECTORS} - {*TEMPLATES, *PROFILES, "onnx"}
+    for path in rooms.rglob("*.py"):
+        inner = path.relative_to(rooms)
+        if inner.parts[0] in ("detect", "embedding", "weights", "compat") or str(inner) in DECLARED:
+            continue
+        found = re.search(rf"[\"'`]({'|'.join(names)})[\"'`:]", path.read_text("utf-8"))
+        assert not found, f"{path} names {found[1]}"
+
+
+def test_a_toy_works_in_a_pipeline(monkeypatch):
+    pipeline = Pipeline(recipe(detector="toy", embedder="toy", views=6))
+    (found,) = pipeline.look([portrait()])
+    assert len(found.faces) == 2 and found.vectors.shape == (2, 64)
+    assert found.flaws == [None, "too_small"] and str(pipeline.space).startswith("averages/6v")
 
 
 DETECTED = {"ssd": lambda folder: f"ssd:{onnx_files.ssd(folder / 'ssd.onnx')}"}
@@ -95,22 +133,25 @@ def test_detectors_find_the_face(name, tmp_path):
         photo = portrait()
         face = Box(60, 40, 170, 150)
     try:
-        made = detect.create(make(tmp_path) if make else name, require=weights.require)
+        made = detect.create(make(tmp_path) if make else name)
     except ModelMissing:
         pytest.skip(f"the weights of {name} are not here")
+    kind = detect.kind_of(name)
+    assert kind.brought == bool(make) and (kind.model is None or weights.find(kind.model))
     before = photo.copy()
-    found = made.detect(photo)
+    (found,) = made.detect([photo])
     assert found and found[0].box.iou(face) > 0.5, found
     assert [face.prominence for face in found] == sorted(
         (face.prominence for face in found), reverse=True
     )
     assert all(face.landmarks is None and face.score == float(face.score) for face in found)
     np.testing.assert_array_equal(photo, before)
-    again = [face.box for face in made.detect(photo)]
-    assert again == [face.box for face in found]
-    largest = made.detect(photo, largest=True)
+    grey = np.full((120, 160, 3), 128, np.uint8)
+    several = [[one.box for one in faces] for faces in made.detect([photo, grey, photo])]
+    assert several == [[one.box for one in found], [], several[0]]
+    (largest,) = made.detect([photo], largest=True)
     assert largest and largest[0].box.iou(face) > 0.5
-    assert made.detect(np.full((120, 160, 3), 128, np.uint8)) == []
+    assert made.detect([]) == []
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -123,10 +164,10 @@ def test_templates_cut_chips(template, points):
     padding = 0.25 if template in ("dlib", "box") else None
     spec = ChipSpec(96, template, padding)
     if template == "innerEyesAndBottomLip" and points == 5:
-        with pytest.raises(UsageError, match="--landmarks 68"):
-            chip.cut(portrait(), landmarks, spec, box)
+        with pytest.raises(UsageError, match="align by 68"):
+            chip.crop(portrait(), landmarks, spec, box)
         return
-    pixels = chip.cut(portrait(), landmarks, spec, box)
+    pixels = chip.crop(portrait(), landmarks, spec, box)
     assert pixels.shape == (96, 96, 3) and pixels.dtype == np.uint8
     # The middle of every chip is face: not the black beyond the photo's edge.
     assert pixels[24:72, 24:72].mean() > 60

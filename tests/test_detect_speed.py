@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ def subject(faces: list[Face], picture: np.ndarray) -> Face:
 @pytest.fixture(scope="module")
 def yunet():
     try:
-        return detect.create("yunet", require=weights.require)
+        return detect.create("yunet")
     except ModelMissing:
         pytest.skip("the weights of yunet are not here")
 
@@ -59,27 +61,26 @@ def test_yunet_sees_what_opencv_sees(yunet, picture):
     wanted = by_opencv(picture)
     found = yunet._rows(picture)
     np.testing.assert_allclose(found, wanted, atol=0.01)
-    assert len(yunet.detect(picture)) == len(wanted)
+    assert len(yunet.detect([picture])[0]) == len(wanted)
 
 
-@pytest.mark.parametrize("enlarged", [1, 2.7, 9])
-def test_yunets_coarse_search_picks_the_same_face(yunet, enlarged):
+def test_yunets_coarse_search_picks_the_same_face(yunet):
     pictures = [
         portrait(),
         crowd(300, 300, [(10, 60, 90), (110, 60, 180)]),  # the larger one is the subject
         crowd(300, 400, [(0, 0, 120), (160, 130, 60)]),  # the larger one is in the corner
         crowd(300, 400, [(0, 0, 140), (185, 140, 40)]),  # one too small for the coarse search
     ]
-    for picture in pictures:
+    for picture, enlarged in itertools.product(pictures, (1, 2.7, 9)):
         picture = cv2.resize(picture, None, fx=enlarged, fy=enlarged)
-        one = subject(yunet.detect(picture, largest=True), picture)
-        assert one.box.iou(subject(yunet.detect(picture), picture).box) > 0.6
+        one = subject(yunet.detect([picture], largest=True)[0], picture)
+        assert one.box.iou(subject(yunet.detect([picture])[0], picture).box) > 0.6
 
 
 def test_yunet_takes_any_shape(yunet):
     for height, width in ((1, 1), (1, 900), (2000, 3), (129, 64), (128, 128)):
         blank = np.zeros((height, width, 3), np.uint8)
-        assert yunet.detect(blank, largest=True) == yunet.detect(blank) == []
+        assert yunet.detect([blank], largest=True) == yunet.detect([blank]) == [[]]
 
 
 # HOG
@@ -88,7 +89,7 @@ def test_yunet_takes_any_shape(yunet):
 @pytest.fixture(scope="module")
 def hogs():
     """The fast search and dlib's own."""
-    return [detect.create(name, require=weights.require) for name in ("hog", "hog-full")]
+    return [detect.create(name) for name in ("hog", "hog-full")]
 
 
 @pytest.mark.parametrize(
@@ -102,11 +103,11 @@ def hogs():
     ],
 )
 def test_hog_finds_what_dlib_finds(hogs, picture):
-    fast, full = (hog.detect(picture) for hog in hogs)
+    fast, full = (hog.detect([picture])[0] for hog in hogs)
     assert full
     for face in full:
         assert any(face.box.iou(other.box) > 0.5 for other in fast), face
-    one = hogs[0].detect(picture, largest=True)
+    one = hogs[0].detect([picture], largest=True)[0]
     assert subject(one, picture).box.iou(subject(full, picture).box) > 0.5
 
 
@@ -114,5 +115,5 @@ def test_hog_finds_what_dlib_finds(hogs, picture):
 def test_a_part_of_a_picture_is_searched_as_a_copy_of_it_is(name, hogs):
     hog = hogs[name == "hog-full"]
     part = crowd(300, 300, [(20, 30, 250)])[10:, 10:]
-    found = [[face.box for face in hog.detect(one)] for one in (part.copy(), part, part)]
+    found = [[face.box for face in hog.detect([one])[0]] for one in (part.copy(), part, part)]
     assert found[0] and found[0] == found[1] == found[2]

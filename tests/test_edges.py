@@ -349,7 +349,7 @@ def test_a_search_as_a_table(enrolled, tmp_path):
 
 def test_tables_need_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(UsageError, match="pip install pandas"):
+    with pytest.raises(UsageError, match=r"pandas, .* pip install 'openfaceplus\[frames\]'"):
         openfaceplus.to_frame([])
 
 

@@ -125,10 +125,16 @@ def test_reliability_of_what_is_calibrated_by_construction():
 # --- protocols -------------------------------------------------------------------------------
 
 
-def test_pairs_as_lfw_writes_them(tmp_path, shared):
-    pairs = protocols.read_pairs(shared / "data/lfw-dev/pairs.txt")
+def test_pairs_as_lfw_writes_them(tmp_path):
+    lines = ["10\t154"]
+    for fold in range(10):
+        same = [f"Amber_Tamblyn\t{n + 1}\t{n + 2}" for n in range(154)]
+        lines += same + [f"Ann_{fold}\t{n + 1}\tBen\t2" for n in range(154)]
+    (tmp_path / "pairs.txt").write_text("".join(f"{line}\n" for line in lines))
+    pairs = protocols.read_pairs(tmp_path / "pairs.txt")
     assert len(pairs) == 3080 and sum(pair.same for pair in pairs) == 1540
     assert pairs[0] == protocols.Pair(("Amber_Tamblyn", 1), ("Amber_Tamblyn", 2), 0)
+    assert pairs[-1] == protocols.Pair(("Ann_9", 154), ("Ben", 2), 9)
     assert [sum(pair.fold == fold for pair in pairs) for fold in range(10)] == [308] * 10
     (tmp_path / "one.txt").write_text("1\nA B\t1\t2\nA B\t1\tC D\t3\n")
     one = protocols.read_pairs(tmp_path / "one.txt")

@@ -1,15 +1,15 @@
-"""The evaluation commands on a few people of LFW."""
+"""The evaluation commands on a few people, in folders as LFW has them."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sample_photos
 from running import call, refused, save
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -20,17 +20,10 @@ OPENSET_PLOTS = {
 
 
 @pytest.fixture(scope="module")
-def lfw(shared, tmp_path_factory) -> Path:
+def lfw(samples, tmp_path_factory) -> Path:
     """Eight people with five photos, three with two, twelve with one; a photo without a face."""
-    source, root = shared / "data/lfw-dev/lfw", tmp_path_factory.mktemp("lfw") / "few"
-    wanted = Counter({5: 8, 2: 3, 1: 12})
-    for folder in sorted(source.iterdir()):
-        count = len(list(folder.iterdir()))
-        if wanted[min(count, 5)] > 0:
-            wanted[min(count, 5)] -= 1
-            for photo in sorted(folder.iterdir())[:5]:
-                (root / folder.name).mkdir(parents=True, exist_ok=True)
-                shutil.copy(photo, root / folder.name)
+    root = tmp_path_factory.mktemp("lfw") / "few"
+    sample_photos.many(root, *8 * [5], *3 * [2], *12 * [1])
     first = next(folder for folder in sorted(root.iterdir()) if len(list(folder.iterdir())) == 5)
     pixels = np.zeros((90, 90, 3), np.uint8)
     save(first / f"{first.name}_0005.jpg", pixels)

@@ -12,8 +12,8 @@ from PIL import Image
 from running import call, face, people, portrait, refused, run, save
 
 import openfaceplus
-from openfaceplus.errors import NoFace, PhotoError
-from openfaceplus.images import read_photo
+from openfaceplus.errors import PhotoError
+from openfaceplus.images import Photo, as_photo, read_photo
 from openfaceplus.model import Policy
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
@@ -109,38 +109,57 @@ def pipeline() -> Pipeline:
     return Pipeline(recipe())
 
 
-def test_the_largest_face_is_read_from_fewer_pixels(large, pipeline):
-    whole, (expected,) = pipeline.read(large)
-    assert whole.scale == 1 and whole.pixels.shape == (2200, 2300, 3)
-    reduced, (found,) = pipeline.read(large, largest=True)
-    assert reduced.scale > 1 and (reduced.width, reduced.height) == (2300, 2200)
-    assert reduced.pixels.shape[0] * reduced.pixels.shape[1] <= 1_500_000
+@pytest.fixture
+def read(monkeypatch) -> list[Photo]:
+    """The photos that a pipeline reads."""
+    from openfaceplus import pipeline
+
+    photos: list[Photo] = []
+
+    def noted(*args, **options):
+        photos.append(as_photo(*args, **options))
+        return photos[-1]
+
+    monkeypatch.setattr(pipeline, "as_photo", noted)
+    return photos
+
+
+def test_the_largest_face_is_read_from_fewer_pixels(large, pipeline, read):
+    (whole,) = pipeline.look([large])
+    assert read[-1].scale == 1 and read[-1].pixels.shape == (2200, 2300, 3)
+    (reduced,) = pipeline.look([large], largest=True)
+    assert read[-1].scale > 1 and (read[-1].width, read[-1].height) == (2300, 2200)
+    assert read[-1].pixels.shape[0] * read[-1].pixels.shape[1] <= 1_500_000 and len(read) == 2
+    (expected,), (found,) = whole.faces, reduced.faces
     assert found.box.iou(expected.box) > 0.7
-    views = [[pipeline.cut(*pair)] for pair in ((whole, expected), (reduced, found))]
-    one, other = pipeline.embed(views)
-    assert one @ other > 0.98
+    assert whole.vectors[0] @ reduced.vectors[0] > 0.98
+    (kept,) = pipeline.look([large], largest=True, photos=True)
+    assert kept.photo is read[-1] and kept.photo.scale == 1 and len(read) == 3
+    assert reduced.photo is None and reduced.chips == ()
 
 
-def test_a_small_face_in_a_large_photo_is_read_at_full_size(tmp_path, pipeline):
+def test_a_small_face_in_a_large_photo_is_read_at_full_size(tmp_path, pipeline, read):
     pixels = np.full((2000, 2400, 3), 127, np.uint8)
     pixels[900:1120, 1100:1330] = face()
     path = save(tmp_path / "small-face.jpg", pixels, quality=95)
-    photo, (found,) = pipeline.read(path, largest=True)
-    assert photo.scale == 1 and photo.pixels.shape == pixels.shape
-    (expected,) = pipeline.faces(read_photo(path), largest=True)
+    (found,) = pipeline.look([path], largest=True)[0].faces
+    assert read[-1].scale == 1 and read[-1].pixels.shape == pixels.shape
+    (expected,) = pipeline.look([read_photo(path)], largest=True)[0].faces
     assert found.box == expected.box and 1100 < found.box.left < found.box.right < 1330
     nobody = save(tmp_path / "nobody.jpg", np.full((2000, 2400, 3), 127, np.uint8))
-    photo, found = pipeline.read(nobody, largest=True)
-    assert photo.scale == 1 and found == []
+    (found,) = pipeline.look([nobody], largest=True)
+    assert read[-1].scale == 1 and not len(found.faces)
 
 
-def test_photos_in_memory_are_read_alike(large, pipeline):
-    expected = pipeline.read(large, largest=True)[1][0].box
+def test_photos_in_memory_are_read_alike(large, pipeline, read):
+    expected = pipeline.look([large], largest=True)[0].faces[0].box
     data = large.read_bytes()
     for form in (data, io.BytesIO(data)):
-        photo, (found,) = pipeline.read(form, largest=True)
-        assert photo.scale > 1 and found.box == expected
-    assert pipeline.read(np.asarray(Image.open(large)), largest=True)[0].scale == 1
+        (found,) = pipeline.look([form], largest=True)[0].faces
+        assert read[-1].scale > 1 and found.box == expected
+    pixels = np.asarray(Image.open(large))
+    pipeline.look([pixels], largest=True)
+    assert read[-1].scale == 1 and np.shares_memory(read[-1].pixels, pixels)
 
 
 def test_a_large_photo_is_annotated_at_full_size(model, large, tmp_path):
@@ -155,9 +174,27 @@ def test_a_large_photo_is_annotated_at_full_size(model, large, tmp_path):
     assert not green[: top - 10].any()
 
 
-def test_a_photo_without_a_face_is_named(model, tmp_path):
+def test_left_out_faces_are_counted(model, tmp_path):
+    pair = save(tmp_path / "pair.png", np.concatenate([face(0), face(3)], axis=1))
+    alone = save(tmp_path / "alone.png", face(0))
+    words = ("infer", "-m", model, "--detector", "hog-full")  # it never stops at the largest
+    said = call(*words, pair, alone).stderr.splitlines()
+    assert [line for line in said if "more" in line] == [
+        f"{pair}: at least 1 more face; --multi names all"
+    ]
+    lines = call(*words, "--json", pair, alone).stdout.splitlines()
+    assert [json.loads(line)["more_faces"] for line in lines] == [1, 0]
+    assert "at least" not in call(*words, "--multi", pair).stderr
+    results = openfaceplus.load(model, detector="hog-full").identify_many([pair], largest=True)
+    assert [(one.others, len(one.decisions)) for one in results] == [(1, 1)]
+
+
+def test_a_photo_without_a_face_is_no_error(model, tmp_path):
     known = openfaceplus.load(model)
     path = save(tmp_path / "wall.png", np.full((90, 90, 3), 120, np.uint8))
     for source in (path, str(path), read_photo(path)):
-        with pytest.raises(NoFace, match=r"wall\.png: no face found"):
-            known.identify(source)
+        assert known.identify(source) == []
+    said = call("infer", "-m", model, "--json", path, expect=1).stdout
+    found = json.loads(said)
+    assert (found["status"], found["faces"]) == ("no_face", [])
+    assert found["error"].endswith("wall.png: no face found")

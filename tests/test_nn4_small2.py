@@ -55,15 +55,15 @@ def test_parameters(network, state):
     assert list(network.state_dict()) == list(state)
 
 
-def test_keys_are_upstreams(state, shared):
+def test_keys_are_upstreams(state, golden):
     lines = [f"{key} {list(values.shape)}" for key, values in state.items()]
-    assert lines == (shared / "data/golden/nn4_small2_keys.txt").read_text().splitlines()
+    assert lines == (golden / "nn4_small2_keys.txt").read_text().splitlines()
 
 
-def test_golden_output(network, shared):
-    golden = json.loads((shared / "data/golden/nn4_small2_golden.json").read_text())
+def test_golden_output(network, golden):
+    made = json.loads((golden / "nn4_small2_golden.json").read_text())
     pixels = np.random.default_rng(0).uniform(0, 1, (2, 3, 96, 96)).astype(np.float32)
-    np.testing.assert_allclose(features(network, pixels), golden["output"], **CLOSE)
+    np.testing.assert_allclose(features(network, pixels), made["output"], **CLOSE)
 
 
 def test_pixels_are_taken_as_they_are(from_pt, network, chips):

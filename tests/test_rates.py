@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sample_photos
 from running import CLASSIFIER, call, refused, save
 
 import openfaceplus
@@ -21,18 +22,16 @@ def embeddings(model, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def strangers(shared, tmp_path_factory) -> Path:
-    """Twenty people of LFW, one photo each, one of them twice; and a photo without a face."""
+def strangers(samples, tmp_path_factory) -> Path:
+    """Twenty people, one photo each, one of them twice; and a photo without a face."""
     root = tmp_path_factory.mktemp("strangers")
-    alone = [
-        folder
-        for folder in sorted((shared / "data/lfw-dev/lfw").iterdir())
-        if len(list(folder.iterdir())) == 1
-    ]
-    for folder in alone[:19]:
-        shutil.copy(next(folder.iterdir()), root)
-    shutil.copytree(alone[19], root / "twice")
-    shutil.copy(next(alone[19].iterdir()), root / "twice/again.jpg")
+    enrolled = ("obama", "biden", "kit", "rose", "alex")
+    alone = [name for name in sample_photos.crowd() if name not in enrolled][-20:]
+    for name in alone:
+        save(root / f"{name}.jpg", sample_photos.crowd()[name])
+    (root / "twice").mkdir()
+    (root / f"{alone[0]}.jpg").rename(root / "twice/one.jpg")
+    shutil.copy(root / "twice/one.jpg", root / "twice/again.jpg")
     save(root / "blank.png", np.zeros((90, 90, 3), np.uint8))
     return root
 
@@ -74,7 +73,8 @@ def test_strangers_are_one_each(embeddings, strangers, portraits):
     assert decision.name == "obama"
     # They stay with the classifier when people come and go.
     call("people", "list", embeddings)
-    assert known.classifier.without("biden").calibrate(0.05).uses == "strangers"
+    biden = known.classifier.ids[known.classifier.people.index("biden")]
+    assert known.classifier.without(biden).calibrate(0.05).uses == "strangers"
     said = refused(CLASSIFIER, "train", embeddings, "--strangers", strangers / "gone")
     assert "not a folder of strangers" in said
 

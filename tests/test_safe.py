@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import io
 import json
 import os
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import time
 import tracemalloc
-import zipfile
 from pathlib import Path
 
 import joblib
@@ -37,10 +35,14 @@ TREE = {
     "mask": np.array([True, False]),
     "scalar": np.array(3.5),
     "none": np.empty((0, 128), np.float16),
+    "odd numbers": [float("inf"), -float("inf"), float("nan"), -0.0, 1e-320],
+    "$": {"$": [0, 3], "$$": "a", "a$": "\ud83d\ude00\ud800"},
 }
 
 
 def same(a, b) -> bool:
+    """Equal, and of the same types but for tuples, which come back as lists."""
+    a, b = (list(one) if isinstance(one, tuple) else one for one in (a, b))
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
@@ -49,7 +51,7 @@ def same(a, b) -> bool:
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
-    return a == b
+    return a == b or (a != a and b != b)
 
 
 @pytest.fixture
@@ -74,12 +76,26 @@ def test_round_trip(file):
     safe.dump(file, TREE)
     loaded = safe.load(file)
     assert same(loaded, TREE)
-    assert all(part.flags.writeable for part in loaded.values() if isinstance(part, np.ndarray))
+    assert not any(part.flags.writeable for part in loaded.values() if isinstance(part, np.ndarray))
+    assert all(part.flags.aligned for part in loaded.values() if isinstance(part, np.ndarray))
 
 
-def test_joblib_reads_our_files(file):
-    safe.dump(file, TREE)
-    assert same(joblib.load(file), TREE)
+def test_pickle_reads_our_files(file):
+    safe.dump(file, {"a": [1, "x"], "b": np.arange(3)})
+    mark, text, data = pickle.loads(file.read_bytes())
+    assert mark == "openfaceplus container 3"
+    assert json.loads(text) == {"a": [1, "x"], "b": {"$": ["<i8", [3], 0]}}
+    assert data == np.arange(3).tobytes() + bytes(40)
+    assert file.read_bytes().index(data) % 64 == 0
+
+
+def test_files_of_format_2_are_read(file):
+    """As joblib wrote them."""
+    native = {key: np.ascontiguousarray(part).astype(part.dtype.newbyteorder("="))
+              if isinstance(part, np.ndarray) else part for key, part in TREE.items()}  # fmt: skip
+    native["scalar"] = np.array(3.5)
+    joblib.dump(native, file, protocol=4)
+    assert same(safe.load(file), TREE)
 
 
 def test_shared_parts_are_written_twice(file):
@@ -144,7 +160,7 @@ def test_loading_imports_no_heavy_library(file):
     code = f"""
 import sys
 import openfaceplus.weights
-heavy = {{"numpy", "joblib", "sklearn", "skops", "torch", "cv2", "dlib", "pandas", "http.client"}}
+heavy = {{"numpy", "joblib", "sklearn", "torch", "cv2", "dlib", "pandas", "http.client"}}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 openfaceplus.weights.safe.load({str(file)!r})
 assert heavy & set(sys.modules) == {{"numpy"}}
@@ -152,11 +168,15 @@ assert heavy & set(sys.modules) == {{"numpy"}}
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_large_files_load_quickly(file):
-    safe.dump(file, {"vectors": np.zeros((100_000, 128))})
+def test_large_files_are_mapped_not_read(file):
+    safe.dump(file, {"vectors": np.zeros((200_000, 128))})
+    tracemalloc.start()
     start = time.perf_counter()
-    safe.load(file)
-    assert time.perf_counter() - start < 2  # 0.05 s here
+    vectors = safe.load(file)["vectors"]
+    assert time.perf_counter() - start < 0.2  # 0.001 s here, for 200 MB
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
+    assert not vectors[-1].any()
 
 
 # -- pickles that run code
@@ -285,7 +305,7 @@ def test_openface_classifiers_are_named_as_such(file, protocol):
     from sklearn.preprocessing import LabelEncoder
 
     file.write_bytes(pickle.dumps((LabelEncoder(), None), protocol))
-    with pytest.raises(UnsafeFile, match=r"OpenFace itself wrote.*Train again"):
+    with pytest.raises(UnsafeFile, match=r"OpenFace itself wrote.*train again"):
         safe.load(file)
 
 
@@ -360,7 +380,7 @@ def test_damaged_and_foreign_files(file, label):
     tracemalloc.start()
     start = time.perf_counter()
     try:
-        with pytest.raises(ModelCorrupt, match=r"classifier\.pkl: .*\.$") as caught:
+        with pytest.raises(ModelCorrupt, match=r"classifier\.pkl: .*; train again") as caught:
             safe.load(file)
     finally:
         peak = tracemalloc.get_traced_memory()[1]
@@ -371,7 +391,7 @@ def test_damaged_and_foreign_files(file, label):
 
 
 def test_a_file_of_nothing_but_opcodes_ends(file, monkeypatch):
-    monkeypatch.setattr("openfaceplus.weights.joblib_reader._LONGEST", 1000)
+    monkeypatch.setattr("openfaceplus.weights.inert._LONGEST", 1000)
     file.write_bytes(b"\x80\x04" + b"}" * 2000 + b".")
     with pytest.raises(ModelCorrupt, match="too many"):
         safe.load(file)
@@ -381,7 +401,9 @@ def test_no_file_a_folder_and_a_pipe(tmp_path):
     with pytest.raises(ModelMissing, match="No such file"):
         safe.load(tmp_path / "none.pkl")
     os.mkfifo(tmp_path / "pipe")
-    for place in (tmp_path, tmp_path / "pipe", "/dev/zero"):
+    with pytest.raises(ModelMissing, match="folder"):
+        safe.load(tmp_path)
+    for place in (tmp_path / "pipe", "/dev/zero"):
         with pytest.raises(ModelCorrupt, match="not a regular file"):
             safe.load(place)
 
@@ -447,192 +469,3 @@ def test_noise_fails_as_ours(file, noise, start):
     file.write_bytes(start + noise)
     with pytest.raises(ModelError):
         safe.load(file)
-
-
-# -- scikit-learn's estimators
-
-
-@pytest.fixture(scope="module")
-def blobs():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(["ann", "bob", "eve"], 20)
-    return rng.normal(size=(60, 8)) + 3 * np.repeat(np.eye(3, 8), 20, axis=0), labels
-
-
-def estimators():
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.mixture import GaussianMixture
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.multiclass import OneVsRestClassifier
-    from sklearn.naive_bayes import GaussianNB
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import Normalizer, StandardScaler
-    from sklearn.svm import SVC, LinearSVC
-    from sklearn.tree import DecisionTreeClassifier
-
-    grid = [{"C": [1, 10]}, {"C": [1], "gamma": [0.1], "kernel": ["rbf"]}]
-    return [
-        SVC(kernel="linear"),
-        SVC(kernel="rbf", C=10),
-        LinearSVC(),
-        GridSearchCV(SVC(), grid, cv=3),
-        GaussianMixture(3),
-        DecisionTreeClassifier(max_depth=20),
-        GaussianNB(),
-        LinearDiscriminantAnalysis(n_components=2),
-        OneVsRestClassifier(LinearSVC()),
-        CalibratedClassifierCV(LinearSVC(), cv=3),
-        make_pipeline(StandardScaler(), Normalizer(), LinearDiscriminantAnalysis(), SVC()),
-    ]
-
-
-def test_estimators_round_trip(file, blobs):
-    for estimator in estimators():
-        estimator.fit(*blobs)
-        safe.dump(file, {"estimator": safe.dump_estimator(estimator)})
-        loaded = safe.load_estimator(safe.load(file)["estimator"])
-        assert type(loaded) is type(estimator)
-        assert (loaded.predict(blobs[0]) == estimator.predict(blobs[0])).all()
-
-
-def test_binary_svc_round_trips(blobs):
-    from sklearn.svm import SVC
-
-    photos, labels = blobs[0][:40], blobs[1][:40]
-    loaded = safe.load_estimator(safe.dump_estimator(SVC().fit(photos, labels)))
-    assert (loaded.predict(photos) == labels).all()
-
-
-def test_other_estimators_are_not_written():
-    from sklearn.preprocessing import FunctionTransformer
-
-    with pytest.raises(TypeError, match="FunctionTransformer cannot be stored"):
-        safe.dump_estimator(FunctionTransformer(os.getcwd))
-
-
-def edit_schema(data: bytes, change) -> bytes:
-    """The skops archive with its schema passed through ``change``."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
-        for member in old.namelist():
-            part = old.read(member)
-            if member == "schema.json":
-                schema = json.loads(part)
-                part = json.dumps(change(schema) or schema).encode()
-            new.writestr(member, part)
-    return buffer.getvalue()
-
-
-def node(module: str, kind: str, loader: str, **more) -> dict:
-    return {"__module__": module, "__class__": kind, "__loader__": loader, **more}
-
-
-@pytest.fixture(scope="module")
-def bayes(blobs) -> bytes:
-    from sklearn.naive_bayes import GaussianNB
-
-    return safe.dump_estimator(GaussianNB().fit(*blobs))
-
-
-@pytest.mark.parametrize(
-    "forged",
-    [
-        node(
-            "posix",
-            "system",
-            "FunctionNode",
-            content={"module_path": "posix", "function": "system"},
-        ),
-        node("posix", "system", "TypeNode"),
-        node("builtins", "str", "FunctionNode", content={}),
-        node("operator", "methodcaller", "OperatorFuncNode", attrs={}),
-        node("sklearn.naive_bayes", "GaussianNB", "MethodNode", content={"func": "fit", "obj": {}}),
-        node("functools", "partial", "PartialNode", content={}),
-        node("numpy", "ndarray", "ObjectNode", content=None),
-        node("sklearn.utils._bunch", "Bunch", "ObjectNode", content=None),
-        {"__loader__": "FunctionNode"},
-        {"__class__": ["list"], "__module__": {}, "__loader__": 3},
-    ],
-)
-def test_forged_schemas_are_refused(bayes, forged):
-    def plant(schema):
-        schema["content"]["content"]["priors"] = forged
-
-    with pytest.raises(UnsafeFile, match="nothing was run"):
-        safe.load_estimator(edit_schema(bayes, plant))
-
-
-def test_damaged_estimators(bayes):
-    compressed = io.BytesIO()
-    with zipfile.ZipFile(compressed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("schema.json", b" " * 10**6)
-    with pytest.raises(UnsafeFile, match="compressed"):
-        safe.load_estimator(compressed.getvalue())
-    nested = edit_schema(bayes, lambda _: [1])
-    no_classifier = edit_schema(bayes, lambda schema: schema["content"])
-    no_content = edit_schema(bayes, lambda schema: schema.pop("content") and None)
-    old_protocol = edit_schema(bayes, lambda schema: schema.update(protocol="x"))
-    deep_json = bayes.replace(b'"content"', b"[" * 9, 1)
-    for data in (
-        b"",
-        b"PK",
-        bayes[:-30],
-        nested,
-        no_classifier,
-        no_content,
-        old_protocol,
-        deep_json,
-    ):
-        with pytest.raises(ModelCorrupt, match="Train again"):
-            safe.load_estimator(data)
-
-
-@given(st.integers(0, 10**6), st.binary(min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None)
-def test_mutated_estimators_load_or_fail_as_ours(bayes, where, what):
-    at = where % len(bayes)
-    with contextlib.suppress(ModelError):
-        safe.load_estimator(bayes[:at] + what + bayes[at + len(what) :])
-
-
-@pytest.mark.parametrize("attribute, value", [
-    ("support_", np.arange(3, dtype=np.int32)), ("_dual_coef_", np.ones((2, 1))), ("_sparse", True),
-    ("_intercept_", np.ones(1)), ("_probA", np.ones(9)), ("support_vectors_", np.ones((2, 3))),
-])  # fmt: skip
-def test_svc_arrays_that_would_be_read_past_their_end(blobs, attribute, value):
-    from sklearn.svm import SVC
-
-    svc = SVC().fit(*blobs)
-    setattr(svc, attribute, value)
-    with pytest.raises(ModelCorrupt):
-        safe.load_estimator(safe.dump_estimator(svc))
-
-
-@pytest.mark.parametrize("field, value", [
-    ("left_child", 10**6), ("left_child", 0), ("right_child", -7), ("feature", 99), ("feature", -5),
-])  # fmt: skip
-def test_tree_nodes_that_point_outside(blobs, field, value):
-    from sklearn.pipeline import make_pipeline
-    from sklearn.tree import DecisionTreeClassifier
-
-    classifier = DecisionTreeClassifier().fit(*blobs)
-    state = classifier.tree_.__getstate__()
-    state["nodes"][field][0] = value
-    classifier.tree_.__setstate__(state)
-    with pytest.raises(ModelCorrupt, match="outside"):
-        safe.load_estimator(safe.dump_estimator(make_pipeline(classifier)))
-
-
-@pytest.mark.parametrize("count", [-5, 0, 3])
-def test_tree_that_claims_fewer_nodes_than_it_has(blobs, count):
-    from sklearn.tree import DecisionTreeClassifier
-
-    data = safe.dump_estimator(DecisionTreeClassifier().fit(*blobs))
-
-    def claim(schema):
-        state = schema["content"]["content"]["tree_"]["content"]["content"]
-        state["node_count"]["content"] = str(count)
-
-    with pytest.raises(ModelCorrupt, match="decision tree"):
-        safe.load_estimator(edit_schema(data, claim))

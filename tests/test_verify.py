@@ -13,7 +13,7 @@ from PIL import Image
 from running import ROOT, call, refused, run, save
 
 import openfaceplus
-from openfaceplus import thresholds, verification
+from openfaceplus import photo_folder, thresholds, verification
 from openfaceplus.errors import ModelMissing, NoFace, UsageError
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
@@ -115,9 +115,9 @@ def test_classic_distances_are_those_of_the_networks_own_output(pair):
 
 
 def test_without_a_table_the_command_that_makes_one_is_named():
-    with pytest.raises(ModelMissing, match=r"openfaceplus evaluate pairs .*--save-table") as error:
+    with pytest.raises(ModelMissing, match="openfaceplus evaluate pairs") as error:
         thresholds.load("nobody's/2v@0")
-    assert "nobody's/2v@0" in str(error.value) and "--distance" in str(error.value)
+    assert "nobody's/2v@0" in str(error.value) and "give a distance" in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"space": 1}', "no json"])
@@ -190,7 +190,8 @@ def test_whois(staff, pair, rates, astronaut):
     one = openfaceplus.verify(*pair[:2], far=0.0005, table=rates).limit
     assert data["limit"] == pytest.approx(one, abs=1e-4)
     said = refused("whois", pair[1], *words, "--far", "0.0001")
-    assert "among 2 people" in said and "0.0001" in said and "--distance" in said
+    assert "--far: a rate of 0.0001" in said and "among 2 people" in said
+    assert "give a distance" in said
     assert call("whois", pair[1], "--db", staff, "--distance", 0.6).stdout.startswith("It is")
 
 
@@ -209,12 +210,12 @@ def count(monkeypatch) -> list[Path]:
 
 
 def test_the_cache_follows_the_folder(staff, pair, count, monkeypatch):
-    made = openfaceplus.Database(staff, distance=0.6)
+    made = openfaceplus.PhotoFolder(staff, distance=0.6)
     assert sorted(made.names) == ["Barack", "Joe"] and len(count) == 2
-    openfaceplus.Database(staff, distance=0.6)
+    openfaceplus.PhotoFolder(staff, distance=0.6)
     made.refresh()
     monkeypatch.chdir(staff.parent)
-    assert openfaceplus.Database("staff", distance=0.6).whois(pair[1]).name == "Barack"
+    assert openfaceplus.PhotoFolder("staff", distance=0.6).whois(pair[1]).name == "Barack"
     assert count == ["Barack.jpg", "Joe.jpg", "obama2.jpg"]
     shutil.copy(pair[2], staff / "Barack.jpg")  # another person's photo under the old name
     made.refresh()
@@ -222,23 +223,23 @@ def test_the_cache_follows_the_folder(staff, pair, count, monkeypatch):
     count.clear()
     (staff / "Barack.jpg").unlink()
     shutil.copy(pair[1], staff / "New One.jpg")
-    again = openfaceplus.Database(staff, distance=0.6)
+    again = openfaceplus.PhotoFolder(staff, distance=0.6)
     assert sorted(again.names) == ["Joe", "New One"] and count == ["New One.jpg"]
-    assert b"Barack" not in verification.cache_file(staff, again.comparer.space).read_bytes()
+    assert b"Barack" not in photo_folder.cache_file(staff, again.comparer.space).read_bytes()
     # Vectors of two kinds never meet.
     count.clear()
-    other = openfaceplus.Database(staff, views=1, distance=0.6)
+    other = openfaceplus.PhotoFolder(staff, views=1, distance=0.6)
     assert len(count) == 0 and other.comparer.space == again.comparer.space
 
 
 def test_caches_that_are_broken_or_cannot_be_written_are_done_without(staff, count, cache):
-    openfaceplus.Database(staff, distance=0.6)
+    openfaceplus.PhotoFolder(staff, distance=0.6)
     for path in (cache / "databases").iterdir():
         path.write_bytes(b"rubbish")
-    assert len(openfaceplus.Database(staff, distance=0.6).names) == 2 and len(count) == 4
+    assert len(openfaceplus.PhotoFolder(staff, distance=0.6).names) == 2 and len(count) == 4
     shutil.rmtree(cache / "databases")
     (cache / "databases").write_text("in the way")
-    assert len(openfaceplus.Database(staff, distance=0.6).names) == 2
+    assert len(openfaceplus.PhotoFolder(staff, distance=0.6).names) == 2
     (cache / "databases").unlink()
 
 
@@ -258,7 +259,7 @@ def test_photos_left_out_of_a_database_are_said(staff, portraits, rates, pair):
     for reason in ("Nobody.png: no face", "faces found where one", "Broken.jpg", "Linked.jpg",
                    "another photo already", "folder of its own"):  # fmt: skip
         assert reason in said
-    assert openfaceplus.Database(staff, table=rates).names == ["Barack", "Joe"]
+    assert openfaceplus.PhotoFolder(staff, table=rates).names == ["Barack", "Joe"]
 
 
 def test_databases_that_hold_nothing(tmp_path, pair, rates):
@@ -274,10 +275,28 @@ def test_odd_names_in_a_database(tmp_path, pair):
     for name in names:
         shutil.copy(pair[0], folder / f"{name}.jpg")
     for _ in range(2):
-        assert sorted(openfaceplus.Database(folder, distance=0.6).names) == sorted(names)
+        assert sorted(openfaceplus.PhotoFolder(folder, distance=0.6).names) == sorted(names)
 
 
 # --- Python ----------------------------------------------------------------------------------
+
+
+def test_the_former_name_goes_on_working_and_says_so(staff):
+    with pytest.warns(DeprecationWarning, match="Database is now called PhotoFolder"):
+        made = openfaceplus.Database(staff, distance=0.6)
+    assert isinstance(made, openfaceplus.PhotoFolder) and len(made.names) == 2
+
+
+def test_whois_is_a_decision_by_distance(staff, pair):
+    folder = openfaceplus.PhotoFolder(staff, distance=0.6)
+    found = folder.whois(pair[1])
+    assert (found.person, found.name, found.closest) == ("Barack", "Barack", "Barack")
+    apart = folder.verify(pair[1], "Barack")
+    assert found.distance == pytest.approx(apart.distance, abs=1e-6) and found.limit == 0.6
+    assert found.score == -found.distance and found.threshold == -0.6 and found.confidence is None
+    assert repr(found) == f"<Barack, distance {found.distance:.3f}>"
+    nobody = openfaceplus.PhotoFolder(staff, distance=0.05).whois(pair[1])
+    assert nobody.name is nobody.person is None and nobody.closest == "Barack"
 
 
 def test_the_python_interface(pair, rates, staff):
@@ -287,7 +306,7 @@ def test_the_python_interface(pair, rates, staff):
     again = openfaceplus.verify(*pixels, table=rates)
     assert again.distance == pytest.approx(made.distance, abs=1e-5)
     assert not openfaceplus.verify(pair[0], pair[2], distance=0.6).same
-    database = openfaceplus.Database(staff, table=rates)
+    database = openfaceplus.PhotoFolder(staff, table=rates)
     assert database.verify(pair[1], "Barack").same
     found = database.whois(pair[1])
     assert found.name == "Barack" and found.distance < found.limit

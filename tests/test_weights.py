@@ -132,20 +132,23 @@ def test_the_landmarks_package_is_never_imported(no_network):
 
 
 def test_unknown_names():
-    with pytest.raises(UsageError, match=r"'yunnet'.*yunet.*openfaceplus models"):
+    with pytest.raises(UsageError, match=r"'yunnet'.*yunet") as caught:
         require("yunnet")
+    assert caught.value.field == "name" and "yunet" in caught.value.remedy
 
 
 def test_commercial_use(no_network):
-    with pytest.raises(LicenceError, match=r"300-W.*commercial.*dlib-landmarks-5.*--landmarks 5"):
+    with pytest.raises(LicenceError, match=r"commercial.*300-W.*5 landmarks are as") as caught:
         require("dlib-landmarks-68", commercial=True)
+    assert caught.value.field == "commercial" and "dlib-landmarks-5" in caught.value.remedy
     assert require("dlib-landmarks-5", commercial=True)
     assert require("dlib-landmarks-68")
 
 
 def test_licences_that_must_be_accepted(add, no_network, monkeypatch):
-    with pytest.raises(LicenceError, match=r"non-commercial.*--accept-license"):
+    with pytest.raises(LicenceError, match=r"non-commercial.*accept it") as caught:
         require("buffalo_l")
+    assert caught.value.field == "accept"
     monkeypatch.setenv("OPENFACEPLUS_OFFLINE", "1")
     with pytest.raises(ModelMissing):
         require("buffalo_l", accept=True)

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 
 from openfaceplus.classify import factory, openset
-from openfaceplus.classify.svm import fit_ovr
 
 DIMENSIONS = 128
 SPACE = "made-up/2v@0"
@@ -56,6 +55,12 @@ def split(
     )
 
 
+def nearest(scorer: openset.Scorer, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the nearest people, and the scores for them."""
+    among = scorer.candidates(vectors)
+    return among.who[:, 0], scorer.score(vectors, among.who[:, 0], among)
+
+
 @cache
 def made_up_factory() -> factory.Factory:
     """What ``factory.json`` holds for real embeddings, measured on made-up faces."""
@@ -70,13 +75,12 @@ def made_up_factory() -> factory.Factory:
             outside, inside, wrong = [], [], []
             for seed in range(max(2, 60 // count)):
                 data = split(count, each, 2, 600, seed=1000 + seed)
-                gallery = openset.enrol(data.x, data.y, params)
-                machine, _ = fit_ovr(data.x, data.y)
-                named = machine.names(data.probes)
+                scorer = openset.Scorer.of(data.x, data.y, names_of(np.arange(count)), params)
+                named, scores = nearest(scorer, data.probes)
                 right = named == data.owners
-                inside.append(gallery.score(data.probes, named)[right])
+                inside.append(scores[right])
                 wrong.append(1 - right.mean())
-                outside.append(gallery.score(data.strangers, machine.names(data.strangers)))
+                outside.append(nearest(scorer, data.strangers)[1])
             rows["strangers"].append(np.quantile(np.concatenate(outside), levels).tolist())
             rows["genuine"].append(np.quantile(np.concatenate(inside), shares).tolist())
             rows["misnamed"].append(float(np.mean(wrong)))

@@ -23,7 +23,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def synthetic(key: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The weights behind the golden outputs of ../shared/data/golden."""
+    """The weights behind the golden outputs of tests/golden."""
     rng = np.random.default_rng(zlib.crc32(key.encode()))
     if key.endswith("running_var"):
         values = rng.uniform(0.5, 1.5, shape)

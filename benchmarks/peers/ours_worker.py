@@ -24,11 +24,9 @@ def _pipeline(**changes: str | int) -> Pipeline:
 
 def encode(paths: list[str], **changes: str | int) -> dict:
     """Read each photo, find its largest face and embed it by the recipe with these changes."""
-    pipeline, faces = _pipeline(**changes), 0
-    for path in map(Path, paths):
-        photo, found = pipeline.read(path, largest=True)
-        faces += len(pipeline.embed([pipeline.views(photo, face) for face in found]))
-    return {"faces": faces}
+    pipeline = _pipeline(**changes)
+    found = (pipeline.look([path], largest=True)[0] for path in paths)
+    return {"faces": sum(len(photo.vectors) for photo in found)}
 
 
 def folder(paths: list[str], jobs: int | None = None, **changes: str | int) -> dict:
@@ -52,15 +50,15 @@ def steps(paths: list[str], detectors: list[str]) -> dict:
         ms["decode"].append(took)
         for detector in detectors:
             pipeline = _pipeline(detector=detector, views=1)
-            took, found = timed(pipeline.detector.detect, photo.pixels)
+            took, (found,) = timed(pipeline.detector.detect, [photo.pixels])
             ms[f"detect, {detector}"].append(took)
-            took, _ = timed(pipeline.detector.detect, photo.pixels, True)
+            took, _ = timed(pipeline.detector.detect, [photo.pixels], True)
             ms[f"detect the largest, {detector}"].append(took)
         if not found:
             continue
-        took, marks = timed(pipeline.landmarks.find, photo.pixels, found[0].box)
+        took, marks = timed(pipeline.predictor.find, photo.pixels, found[0].box)
         ms["landmarks"].append(took)
-        took, pixels = timed(chip.cut, photo.pixels, marks, pipeline.recipe.chip)
+        took, pixels = timed(chip.crop, photo.pixels, marks, pipeline.recipe.chip)
         ms["chip"].append(took)
         chips.append(pixels)
     for pixels in chips:
@@ -79,7 +77,7 @@ def largest(path: str, detector: str) -> dict:
     """Box of the largest face; decoding is not counted."""
     photo = read_photo(path)
     finder = _pipeline(detector=detector, views=1).detector
-    ms, found = timed(finder.detect, photo.pixels, True)
+    ms, (found,) = timed(finder.detect, [photo.pixels], True)
     return {"ms": ms, "box": found and list(found[0].box.scaled(photo.scale).rounded())}
 
 

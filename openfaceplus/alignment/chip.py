@@ -77,7 +77,7 @@ _ARCFACE_POINTS: dict[int, tuple[tuple[int, ...], ...]] = {
 _MOST_SAMPLES = 16  # a side of a chip's pixel, of a face that is that much larger than the chip
 
 
-def cut(
+def crop(
     image: np.ndarray, landmarks: np.ndarray, spec: ChipSpec, box: Box | None = None
 ) -> np.ndarray:
     """The chip of one face: (size, size, 3) RGB uint8, black beyond the photo's edge.
@@ -89,14 +89,15 @@ def cut(
     if spec.template == "box":
         if box is None:
             raise UsageError("chips of the template box are cut by a detector's box; none is known")
-        return _cut_box(image, box, spec)
+        return _crop_box(image, box, spec)
     if len(landmarks) not in _INDEX:
         raise UsageError(f"chips are cut by 5 or 68 landmarks, not by {len(landmarks)}")
     if spec.template == "dlib":
         points = [dlib.point(*point) for point in np.rint(landmarks).astype(int).tolist()]
         shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), points)
         image = np.ascontiguousarray(image)  # dlib refuses a part of a picture
-        return dlib.get_face_chip(image, shape, size=spec.size, padding=spec.padding)
+        made: np.ndarray = dlib.get_face_chip(image, shape, size=spec.size, padding=spec.padding)
+        return made
     if spec.template == "arcface":
         groups = _ARCFACE_POINTS[len(landmarks)]
         source = np.array([landmarks[list(group)].mean(axis=0) for group in groups], np.float64)
@@ -123,7 +124,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def _cut_box(image: np.ndarray, box: Box, spec: ChipSpec) -> np.ndarray:
+def _crop_box(image: np.ndarray, box: Box, spec: ChipSpec) -> np.ndarray:
     """The box with a border of ``padding`` of its sides, stretched to a square, as FaceNet's
     tutorials cut it."""
     padding = spec.padding or 0.0
@@ -161,7 +162,11 @@ def landmark_indices(template: str, points: int) -> list[int]:
     index = _INDEX[points]
     missing = [name for name in _affine_names(template) if name not in index]
     if missing:
-        raise UsageError(f"{template} needs the {missing[0]}: use --landmarks 68")
+        raise UsageError(
+            f"{template} needs the {missing[0]}, which is not among {points} landmarks",
+            remedy="align by 68",
+            field="landmarks",
+        )
     return [index[name] for name in _affine_names(template)]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from openfaceplus.errors import ModelCorrupt
 from openfaceplus.faces import Box
+from openfaceplus.weights.trial import attempt
 
 MODELS = {5: "dlib-landmarks-5", 68: "dlib-landmarks-68"}
 
@@ -17,10 +18,13 @@ class Landmarks:
     """A shape predictor of 5 or 68 points, read from a dlib ``.dat`` file."""
 
     def __init__(self, path: Path) -> None:
+        attempt("landmarks", path)
         try:
             self._predictor = dlib.shape_predictor(str(path))
         except RuntimeError as error:
-            raise ModelCorrupt(f"{path}: not a landmark model of dlib ({error})") from error
+            raise ModelCorrupt(
+                f"{path}: not a landmark model of dlib ({error})", remedy="name another file"
+            ) from error
 
     def find(self, image: np.ndarray, box: Box) -> np.ndarray:
         """(points, 2) float32 x and y of the face in ``box`` of an RGB uint8 image."""

@@ -44,12 +44,15 @@ class Confidence:
         ``prior`` is the share of strangers expected.
         """
         if not 0 <= prior <= 1:
-            raise UsageError(f"--prior takes a share from 0 to 1, not {prior:g}")
+            raise UsageError(
+                f"a share of strangers lies from 0 to 1, not at {prior:g}", field="prior"
+            )
         row = np.abs(np.log(self.photos)[:, None] - np.log(np.maximum(photos, 1))).argmin(axis=0)
         ratios = np.stack([np.interp(scores, self.grid, ratio) for ratio in self.log_ratio])
         own = (1 - prior) * (1 - self.misnamed) * np.exp(ratios[row, np.arange(len(row))])
         other = prior + (1 - prior) * self.misnamed
-        return own / np.maximum(own + other, 1e-300)
+        shares: np.ndarray = own / np.maximum(own + other, 1e-300)
+        return shares
 
 
 def fit(factory: Factory, labels: np.ndarray, left_out: np.ndarray) -> Confidence:
@@ -92,7 +95,8 @@ def plain(left_out: np.ndarray, threshold: float) -> Confidence:
 def _density(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
     z = (_GRID[:, None] - samples[None]) / _BANDWIDTH
     kernel = np.exp(-0.5 * z * z) / (_BANDWIDTH * np.sqrt(2 * np.pi))
-    return kernel @ (weights / weights.sum())
+    density: np.ndarray = kernel @ (weights / weights.sum())
+    return density
 
 
 def _rising(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

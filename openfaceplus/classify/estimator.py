@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,29 +11,38 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from openfaceplus.classify import svm
 from openfaceplus.classify.confidence import PRIOR
-from openfaceplus.classify.rule import OpenSetRule
-from openfaceplus.classify.svm import fit_ovr
+from openfaceplus.classify.rule import FAR, OpenSetRule, above
+from openfaceplus.errors import UnsupportedRate
+from openfaceplus.words import percent
 
 
-class OpenSetClassifier(ClassifierMixin, BaseEstimator):
+class OpenSetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A linear one-vs-rest SVM that may answer that a sample belongs to no class it knows.
 
-    Closed-set by default. With ``far`` it rejects: ``predict`` answers ``unknown`` (-1 if classes
-    are numbers) for what scores below the threshold that accepts the share ``far`` of samples of
-    other classes, met on average or with the confidence ``sure``. The threshold is calibrated by
-    leaving classes out in turn, or on ``strangers`` given to ``fit``.
+    ``predict`` answers ``unknown`` (-1 if classes are numbers) for what scores below the threshold
+    that accepts the share ``far`` of samples of other classes, one in a hundred unless told
+    otherwise. The threshold is calibrated by leaving classes out in turn, or on ``strangers`` given
+    to ``fit``; where they are too few for the rate it is that of the smallest rate which they
+    support, and ``UnsupportedRate`` is warned of. With ``far=None`` every sample gets a class.
+
+    Of very many classes (classes times samples above ``svm.MOST``) the nearest mean decides in
+    place of the SVM, which would take minutes and is no better on faces.
 
     Parameters
     ----------
     far : float or None
         Share of strangers accepted; None accepts everybody.
-    sure : float or None
+    confidence_level : float or None
         Confidence with which the rate is met; None meets it on average.
     C : float
         Cost of margin errors.
     space : str
-        Name of the embedding, if factory numbers ship for it; samples are then its unit vectors.
+        What made the samples, as ``Classifier.space`` and ``embed`` say it, such as
+        ``dlib-resnet-v1/2v@55533b28a958``. Where measured numbers ship for it they sharpen score
+        and threshold; samples are then its vectors of unit length. Empty for samples of any other
+        kind, which are centred, scaled and compared by their cosine.
     unknown : str or int
         The label of strangers, which is no class's; a string stands for -1 where classes are
         numbers.
@@ -39,14 +50,14 @@ class OpenSetClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        far: float | None = None,
-        sure: float | None = None,
+        far: float | None = FAR,
+        confidence_level: float | None = None,
         C: float = 10.0,
         space: str = "",
         unknown: str | int = "unknown",
     ) -> None:
         self.far = far
-        self.sure = sure
+        self.confidence_level = confidence_level
         self.C = C
         self.space = space
         self.unknown = unknown
@@ -68,38 +79,64 @@ class OpenSetClassifier(ClassifierMixin, BaseEstimator):
         spread = np.linalg.norm(X - self.shift_, axis=1).mean()
         self.scale_ = 1.0 if self.space or spread == 0 else float(spread)
         vectors = self._scaled(X)
-        self.machine_, left_named = fit_ovr(vectors, labels, c=self.C, leave_out=True)
-        self.rule_ = OpenSetRule.fit(_unit(vectors), labels, self.space, left_named)
+        classes = [f"{number}" for number in range(len(self.classes_))]
+        self.rule_ = OpenSetRule.fit(_unit(vectors)[0], labels, classes, self.space)
+        if not self.space and len(classes) > 1:
+            self.rule_ = self.rule_.with_left_out(_left_out(vectors, labels))
+        if svm.fits(labels):
+            self.machine_ = svm.fit(vectors, labels, self.C)
+        else:  # means are a linear machine too
+            means = self.rule_.scorer.gallery.vectors
+            self.machine_ = svm.LinearOvR(means, np.zeros(len(means), np.float32))
         self.threshold_ = -np.inf
         if self.far is not None:
-            rule = self.rule_
             if strangers is not None:
-                others = self._scaled(validate_data(self, strangers, reset=False))
-                scores = rule.gallery.score(_unit(others), self.machine_.names(others))
-                rule = rule.with_strangers(scores)
-            self.threshold_ = rule.threshold(self.far, self.sure).value
+                scores = self.open_set_score(strangers)
+                self.rule_ = self.rule_.with_strangers(scores)
+            self.threshold_ = self._threshold(self.far)
         return self
+
+    def _threshold(self, far: float) -> float:
+        found = self.rule_.threshold(far, self.confidence_level)
+        made = found.calibration
+        if made.met or math.isfinite(found.factory or math.inf):
+            return found.value
+        value = above(self.rule_.loosest(made))
+        what = "classes left out in turn" if made.estimate else "strangers"
+        then = f"the threshold is that of {percent(made.supported)}"
+        warnings.warn(
+            f"{made.n} {what} support a rate of {percent(made.supported)} at best, not "
+            f"{percent(far)}: {then if math.isfinite(value) else 'nobody is accepted'}; give fit "
+            "strangers, or more classes",
+            UnsupportedRate,
+            stacklevel=3,
+        )
+        return value
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Margins (samples, classes), or (samples,) of the second of two classes."""
         margins = self._margins(X)
-        return margins[:, 1] - margins[:, 0] if len(self.classes_) == 2 else margins
+        return np.asarray(margins[:, 1] - margins[:, 0]) if len(self.classes_) == 2 else margins
 
     def open_set_score(self, X: Any) -> np.ndarray:
         """(samples,) scores of the classes named, accepted at or above ``threshold_``."""
-        check_is_fitted(self)
+        check_is_fitted(self, "machine_")
         vectors = self._scaled(validate_data(self, X, reset=False, dtype=np.float64))
-        return self.rule_.gallery.score(_unit(vectors), self.machine_.names(vectors))
+        unit, blank = _unit(vectors)
+        named = self.machine_.names(vectors)
+        scores: np.ndarray = np.where(blank, -np.inf, self.rule_.scorer.score(unit, named))
+        return scores
 
     def predict(self, X: Any) -> np.ndarray:
         """(samples,) classes, or the unknown label."""
         named = self._margins(X).argmax(axis=1)
         labels = self.classes_[named]
         if self.far is None:
-            return labels
+            return np.asarray(labels)
         if labels.dtype.kind in "bu":  # which cannot hold -1
             labels = labels.astype(np.int64)
-        return np.where(self.open_set_score(X) >= self.threshold_, labels, self._unknown)
+        known = self.open_set_score(X) >= self.threshold_
+        return np.asarray(np.where(known, labels, self._unknown))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """(samples, classes) probabilities.
@@ -110,7 +147,7 @@ class OpenSetClassifier(ClassifierMixin, BaseEstimator):
         margins = self._margins(X)
         if self.far is None:
             grown = np.exp(2 * (margins - margins.max(axis=1, keepdims=True)))
-            return grown / grown.sum(axis=1, keepdims=True)
+            return np.asarray(grown / grown.sum(axis=1, keepdims=True))
         shares = np.zeros(margins.shape)
         named = margins.argmax(axis=1)
         sure = self.rule_.confidences(self.open_set_score(X), named, PRIOR)
@@ -131,6 +168,29 @@ class OpenSetClassifier(ClassifierMixin, BaseEstimator):
         return np.ascontiguousarray((X - self.shift_) / self.scale_, np.float32)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At length one, float32; and which had no length, in whose place some vector stands."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(norms, 1e-12)
+    blank = norms[:, 0] < 1e-12
+    unit = np.divide(vectors, norms, where=~blank[:, None], out=np.zeros_like(vectors))
+    unit[blank, 0] = 1
+    return unit, blank
+
+
+def _left_out(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(samples,) cosines to the nearest mean of another class, of centred samples.
+
+    Each is as if its class had not helped to find the centre either: a stranger does not, and with
+    few classes that is the difference between a rate and twice that.
+    """
+    counts = np.bincount(labels)
+    means = np.zeros((len(counts), vectors.shape[1]), np.float32)
+    np.add.at(means, labels, vectors)
+    means /= counts[:, None]
+    shifts = (counts / (len(labels) - counts))[:, None].astype(np.float32) * means
+    scores = np.empty(len(labels))
+    for number, shift in enumerate(shifts):
+        mine = labels == number
+        others = _unit(np.delete(means, number, axis=0) + shift)[0]
+        scores[mine] = (_unit(vectors[mine] + shift)[0] @ others.T).max(axis=1)
+    return scores

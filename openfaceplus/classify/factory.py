@@ -43,7 +43,8 @@ class Factory:
         def at(key: str) -> np.ndarray:
             t = np.asarray(self.table[key], float)
             low = (1 - b) * t[i, j] + b * t[i, j + 1]
-            return (1 - a) * low + a * ((1 - b) * t[i + 1, j] + b * t[i + 1, j + 1])
+            made: np.ndarray = (1 - a) * low + a * ((1 - b) * t[i + 1, j] + b * t[i + 1, j + 1])
+            return made
 
         genuine = at("genuine") + self.offset
         return at("strangers") + self.offset, genuine, float(at("misnamed"))

@@ -12,21 +12,24 @@ nobody and everybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from openfaceplus.gallery.exact import ExactGallery
+
+CANDIDATES = 10
+"""How many of the nearest people a face may be named for; its rivals are among them too."""
 _TOP = 3
-_BLOCK = 2048
-_ABSENT = -2.0  # below every cosine
+_KEPT = _TOP + 1  # the nearest one, and its rivals
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class ScoreParams:
     """The score's numbers; cosines, no unit. ``center`` (dimensions,) is the unit average face,
-    None
-    for an embedding without one: its term is then left out."""
+    None for an embedding without one: its term is then left out."""
 
     rivals: float = 0.5
     hub: float = 0.1
@@ -35,99 +38,152 @@ class ScoreParams:
     center: np.ndarray | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Gallery:
-    """What is kept of the people to score a face: ``templates`` (people, dimensions) float32 of
-    unit
-    length, and ``hub`` (people,), how close each comes to others."""
+class Candidates(NamedTuple):
+    """The people nearest to each of n faces, best first: their numbers ``who`` (n, k), -1 where
+    there are fewer, and ``cosine`` (n, k), -inf there."""
 
-    templates: np.ndarray
-    hub: np.ndarray
+    who: np.ndarray
+    cosine: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Near:
+    """Of each of n vectors the four nearest templates of other people: numbers ``who`` (n, 4), -1
+    where there are fewer, and ``cosine`` (n, 4) float32, -inf there; best first.
+
+    It is kept, so that one person more or fewer costs one comparison with each vector, and a
+    search only for the vectors whose neighbour has changed.
+    """
+
+    who: np.ndarray
+    cosine: np.ndarray
+
+    @classmethod
+    def of(cls, gallery: ExactGallery, vectors: np.ndarray, own: np.ndarray) -> Near:
+        """Of unit vectors (n, dimensions) of people ``own`` (n,), among a template a person."""
+        who, cosine = gallery.nearest(vectors, _KEPT + 1)
+        mine = who == own[:, None]
+        return cls._best(np.where(mine, -1, who), np.where(mine, -np.inf, cosine))
+
+    @classmethod
+    def _best(cls, who: np.ndarray, cosine: np.ndarray) -> Near:
+        order = np.argsort(-cosine, axis=1, kind="stable")[:, :_KEPT]
+        return cls(
+            np.take_along_axis(who, order, 1).astype(np.int32), np.take_along_axis(cosine, order, 1)
+        )
+
+    def with_template(
+        self, gallery: ExactGallery, vectors: np.ndarray, own: np.ndarray, number: int
+    ) -> Near:
+        """After the template ``number`` of ``gallery`` was added or changed.
+
+        ``vectors`` and ``own`` are as for ``of``; those of whom nothing is known yet come last.
+        """
+        old = len(self.who)
+        cosine = vectors[:old] @ gallery.vectors[number]
+        joined = self._best(
+            np.column_stack([self.who, np.full(old, number)]),
+            np.column_stack([self.cosine, cosine]),
+        )
+        again = own == number
+        again[:old] |= (self.who == number).any(axis=1)
+        again[old:] = True
+        return joined._searched(again, gallery, vectors, own)
+
+    def without(
+        self, gallery: ExactGallery, vectors: np.ndarray, own: np.ndarray, number: int,
+        kept: np.ndarray,
+    ) -> Near:  # fmt: skip
+        """After person ``number`` has gone from ``gallery``, and all but the ``kept`` vectors."""
+        who = self.who[kept]
+        again = (who == number).any(axis=1)
+        rest = Near(who - (who > number), self.cosine[kept])
+        return rest._searched(again, gallery, vectors, own)
+
+    def _searched(
+        self, again: np.ndarray, gallery: ExactGallery, vectors: np.ndarray, own: np.ndarray
+    ) -> Near:
+        fresh = Near.of(gallery, vectors[again], own[again])
+        who, cosine = np.empty((len(again), _KEPT), np.int32), np.empty((len(again), _KEPT), "f4")
+        who[: len(self.who)], cosine[: len(self.who)] = self.who, self.cosine
+        who[again], cosine[again] = fresh.who, fresh.cosine
+        return Near(who, cosine)
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """Scores faces against a gallery of one template a person, numbered as the people are.
+
+    ``near`` says which other templates are nearest to each person's.
+    """
+
+    gallery: ExactGallery
+    near: Near
     params: ScoreParams
 
-    def score(self, x: np.ndarray, named: np.ndarray) -> np.ndarray:
-        """(faces,) scores of unit vectors (faces, dimensions) for the people ``named`` (faces,)."""
-        scores = np.empty(len(x))
-        for i in range(0, len(x), _BLOCK):
-            part, who = x[i : i + _BLOCK], named[i : i + _BLOCK]
-            cosines = part @ self.templates.T
-            scores[i : i + _BLOCK] = _combine(cosines, who, self.hub[who], part, self.params)
+    @classmethod
+    def of(
+        cls, vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], params: ScoreParams,
+        space: str = "",
+    ) -> Scorer:  # fmt: skip
+        """Of unit vectors (photos, dimensions) of the people, by id, that ``labels`` number."""
+        gallery = ExactGallery.of(space, people, templates(vectors, labels))
+        near = Near.of(gallery, gallery.vectors, np.arange(len(people)))
+        return cls(gallery, near, params)
+
+    def candidates(self, x: np.ndarray) -> Candidates:
+        """The people nearest to unit vectors (faces, dimensions)."""
+        who = np.full((len(x), CANDIDATES), -1)
+        cosine = np.full((len(x), CANDIDATES), -np.inf)
+        for i, matches in enumerate(self.gallery.search(x, CANDIDATES) if len(x) else ()):
+            who[i, : len(matches)] = [match.template for match in matches]
+            cosine[i, : len(matches)] = [match.score for match in matches]
+        return Candidates(who, cosine)
+
+    def score(
+        self, x: np.ndarray, named: np.ndarray, among: Candidates | None = None
+    ) -> np.ndarray:
+        """(faces,) scores of unit vectors (faces, dimensions) for the people ``named`` (faces,).
+
+        -inf for people who are not among the nearest ten.
+        """
+        among = self.candidates(x) if among is None else among
+        mine = among.who == named[:, None]
+        own = np.where(mine, among.cosine, -np.inf).max(axis=1)
+        others = -np.sort(-np.where(mine, -np.inf, among.cosine), axis=1)
+        return self._combine(x, own, others, self.near.cosine[named])
+
+    def left_out(self, x: np.ndarray, labels: np.ndarray, near: Near) -> np.ndarray:
+        """(photos,) the scores that enrolled photos would have had, were their people not enrolled.
+
+        They are named for the nearest person who is left; -inf where nobody is. ``near`` are their
+        neighbours. These are scores as strangers have them, for calibration.
+        """
+        nearest = near.who[:, 0]
+        gone = self.near.who[nearest] == labels[:, None]
+        theirs = -np.sort(-np.where(gone, -np.inf, self.near.cosine[nearest]), axis=1)
+        return self._combine(x, near.cosine[:, 0], near.cosine[:, 1:], theirs)
+
+    def _combine(
+        self, x: np.ndarray, own: np.ndarray, rivals: np.ndarray, theirs: np.ndarray
+    ) -> np.ndarray:
+        params = self.params
+        scores: np.ndarray = own.astype(float) - params.rivals * self._near(rivals)
+        scores -= params.hub * self._near(theirs)
+        if params.center is not None:
+            scores += params.mean * (x @ params.center)
         return scores
 
-
-def enrol(vectors: np.ndarray, labels: np.ndarray, params: ScoreParams) -> Gallery:
-    """The gallery of unit ``vectors`` (photos, dimensions) of people ``labels`` (photos,)."""
-    means = templates(vectors, labels)
-    return Gallery(means, _hubs(means, params.floor)[0], params)
-
-
-def left_out(
-    gallery: Gallery, vectors: np.ndarray, labels: np.ndarray, named: np.ndarray
-) -> np.ndarray:
-    """(photos,) the scores that enrolled photos would have had, were their people not enrolled.
-
-    ``named`` (photos,) are the people they would have been named for. -inf where nobody is left.
-    These are scores as strangers have them, for calibration.
-    """
-    scores = np.full(len(vectors), -np.inf)
-    if len(gallery.templates) < 2:
-        return scores
-    _, without = _hubs(gallery.templates, gallery.params.floor)
-    for i in range(0, len(vectors), _BLOCK):
-        part, mine, who = vectors[i : i + _BLOCK], labels[i : i + _BLOCK], named[i : i + _BLOCK]
-        cosines = part @ gallery.templates.T
-        cosines[np.arange(len(part)), mine] = _ABSENT
-        scores[i : i + _BLOCK] = _combine(cosines, who, without(who, mine), part, gallery.params)
-    return scores
+    def _near(self, cosines: np.ndarray) -> np.ndarray:
+        """Mean of each row's first three, raised to the floor, which stands for missing ones."""
+        top = np.maximum(cosines[:, :_TOP], self.params.floor).sum(axis=1, dtype=float)
+        mean: np.ndarray = (top + self.params.floor * (_TOP - min(_TOP, cosines.shape[1]))) / _TOP
+        return mean
 
 
 def templates(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(people, dimensions) float32 unit means of each person's unit vectors."""
     totals = np.zeros((int(labels.max()) + 1, vectors.shape[1]))
     np.add.at(totals, labels, vectors)
-    return (totals / np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)).astype(
-        np.float32
-    )
-
-
-def _combine(
-    cosines: np.ndarray, who: np.ndarray, hub: np.ndarray, x: np.ndarray, params: ScoreParams
-) -> np.ndarray:
-    rows = np.arange(len(cosines))
-    own = cosines[rows, who].astype(float)
-    rest = cosines.copy()
-    rest[rows, who] = _ABSENT
-    scores = own - params.rivals * _near(rest, params.floor) - params.hub * hub
-    return scores if params.center is None else scores + params.mean * (x @ params.center)
-
-
-def _near(cosines: np.ndarray, floor: float) -> np.ndarray:
-    """Mean of the three largest of each row, raised to the floor, which stands for missing ones."""
-    k = min(_TOP, cosines.shape[1])
-    top = cosines
-    if cosines.shape[1] > k:
-        top = -np.partition(-cosines, k - 1, axis=1)[:, :k]
-    return (np.maximum(top, floor).sum(1, dtype=float) + floor * (_TOP - k)) / _TOP
-
-
-def _hubs(
-    means: np.ndarray, floor: float
-) -> tuple[np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-    """near(t) of each template, and a function that gives it without one absent person."""
-    k = min(_TOP + 1, len(means) - 1)
-    near = np.full((len(means), _TOP + 1), -1, np.intp)
-    cosine = np.full((len(means), _TOP + 1), floor)
-    for i in range(0, len(means) if k > 0 else 0, 1024):
-        cosines = means[i : i + 1024] @ means.T
-        cosines[np.arange(len(cosines)), np.arange(i, i + len(cosines))] = _ABSENT
-        top = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        value = np.take_along_axis(cosines, top, 1)
-        order = np.argsort(-value, axis=1, kind="stable")
-        near[i : i + 1024, :k] = np.take_along_axis(top, order, 1)
-        cosine[i : i + 1024, :k] = np.maximum(np.take_along_axis(value, order, 1), floor)
-
-    def without(who: np.ndarray, absent: np.ndarray) -> np.ndarray:
-        value = np.where(near[who] == absent[:, None], -np.inf, cosine[who])
-        return -np.sort(-value, axis=1)[:, :_TOP].mean(1)
-
-    return cosine[:, :_TOP].mean(1), without
+    totals /= np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
+    return totals.astype(np.float32)

@@ -23,7 +23,11 @@ def supporters(made: Calibration) -> str:
 
 
 def _asked(made: Calibration) -> str:
-    how = "on average" if made.sure is None else f"with {percent(made.sure)} confidence"
+    how = (
+        "on average"
+        if made.confidence_level is None
+        else f"with {percent(made.confidence_level)} confidence"
+    )
     return f"Strangers: at most {percent(made.asked)} of faces accepted, {how}."
 
 

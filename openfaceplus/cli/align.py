@@ -97,18 +97,13 @@ def add_alignment(to: argparse.ArgumentParser) -> None:
 
 def recipe_of(args: argparse.Namespace, chip: Any = None) -> Any:
     """The recipe that the options ask for."""
-    from openfaceplus import recipe, weights
-    from openfaceplus.embedding.openface import OpenFaceNn4Small2
+    from openfaceplus.recipe import profile_for, recipe
 
     points = args.points
-    if (
-        points is None
-        and chip is not None
-        and (chip.template == "innerEyesAndBottomLip" or weights.locate(OpenFaceNn4Small2.model()))
-    ):
-        # The mouth is not among five landmarks; and nn4.small2 was trained on 68.
-        points = 68
-    return recipe.recipe(
+    if points is None and chip is not None:
+        # The mouth is not among five landmarks; and OpenFace's network was trained on 68.
+        points = 68 if chip.template == "innerEyesAndBottomLip" else profile_for(chip).landmarks
+    return recipe(
         args.profile or "dlib",
         detector=args.detector,
         landmarks=points,

@@ -68,20 +68,22 @@ def add_everywhere(to: argparse.ArgumentParser, default: Any = False) -> None:
 
 def add_recipe(to: argparse.ArgumentParser) -> None:
     """Options that decide how a photo becomes an embedding."""
-    from openfaceplus.detect import DETECTORS
+    from openfaceplus.detect import AUTO, DETECTORS
     from openfaceplus.embedding import EMBEDDERS
-    from openfaceplus.recipe import PROFILES
+    from openfaceplus.recipe import PROFILES, Recipe
 
+    usual = Recipe()
     group = to.add_argument_group("recipe")
     group.add_argument("--profile", choices=PROFILES, help="what belongs together (default: dlib)")
     group.add_argument(
         "--detector", metavar="NAME[:PATH]", type=named((*DETECTORS, "auto"), "detector"),
-        help=f"what finds faces: {', '.join(DETECTORS)} (default: hog); auto: yunet where its "
-        "weights are, else hog; ssd:PATH reads a TensorFlow object-detection network",
+        help=f"what finds faces: {', '.join(DETECTORS)} (default: {usual.detector}); auto: the "
+        f"first of {', '.join(AUTO)} whose weights are here; PATH is the file of a network of "
+        "yours (see docs/models.md)",
     )  # fmt: skip
     group.add_argument(
         "--detector-threshold", type=float, metavar="T",
-        help="score from which ssd's boxes are faces (default: 0.7)",
+        help="least score of a face, for a detector whose network is a file",
     )  # fmt: skip
     group.add_argument(
         "--landmarks", type=int, choices=(5, 68), dest="points",
@@ -89,7 +91,8 @@ def add_recipe(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--embedder", metavar="NAME[:PATH]", type=named(EMBEDDERS, "embedder"),
-        help=f"the network: {', '.join(EMBEDDERS)} (default: dlib); PATH is its file, as in "
+        help=f"the network: {', '.join(EMBEDDERS)} (default: {usual.embedder}); PATH is its file, "
+        "as in "
         "arcface:w600k_r50.onnx",
     )  # fmt: skip
     group.add_argument(
@@ -138,10 +141,10 @@ def _join_recipe(args: argparse.Namespace) -> None:
     threshold = getattr(args, "detector_threshold", None)
     spec = getattr(args, "embedder_spec", None)
     if threshold is not None:
-        name, _, path = (args.detector or "").partition(":")
-        if name != "ssd":
-            raise UsageError("--detector-threshold goes with --detector ssd:PATH")
-        args.detector = f"{name}@{threshold}:{path}"
+        if args.detector is None:
+            raise UsageError("--detector-threshold goes with --detector NAME:PATH")
+        name, colon, path = args.detector.partition(":")
+        args.detector = f"{name}@{threshold}{colon}{path}"
     if spec is not None:
         if args.embedder is None:
             raise UsageError("--embedder-spec goes with --embedder NAME:PATH")
@@ -150,9 +153,14 @@ def _join_recipe(args: argparse.Namespace) -> None:
 
 def add_photos(to: argparse.ArgumentParser) -> None:
     """Options of commands that read many photos."""
+    add_jobs(to)
+    add_max_pixels(to)
+
+
+def add_max_pixels(to: argparse.ArgumentParser) -> None:
+    """The limit on photos."""
     from openfaceplus.images import MAX_PIXELS
 
-    add_jobs(to)
     to.add_argument(
         "--max-pixels", type=int, default=MAX_PIXELS, metavar="N",
         help="refuse photos of more pixels (default: %(default)s)",

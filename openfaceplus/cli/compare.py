@@ -20,6 +20,7 @@ def script(argv: list[str] | None = None) -> int:
     parse.add_argument("--dlibFacePredictor", metavar="FILE", help="a shape predictor of dlib")
     parse.add_argument("--networkModel", metavar="FILE", help="weights of nn4.small2")
     parse.add_argument("--imgDim", type=int, help="known from the network")
+    common.add_max_pixels(parse)
     common.add_recipe(parse)
     return common.run(parse, argv, _compare)
 
@@ -41,8 +42,9 @@ def _compare(args: argparse.Namespace) -> int:
     )
     # The limit plays no part: distances are those of the network's own output.
     comparer = Comparer(
-        chosen, distance=1.0, commercial=args.commercial, progress=common.DownloadProgress()
-    )
+        chosen, distance=1.0, max_pixels=args.max_pixels, commercial=args.commercial,
+        progress=common.DownloadProgress(),
+    )  # fmt: skip
     vectors = {path: comparer.embed(path)[0] for path in dict.fromkeys(args.imgs)}
     for first, second in combinations(args.imgs, 2):
         difference = vectors[first] - vectors[second]

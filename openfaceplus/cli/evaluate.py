@@ -84,9 +84,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     from openfaceplus.cli.align import recipe_of
+    from openfaceplus.extras import require
     from openfaceplus.stages.embedded import embed_folder
 
     # What is wrong with the other files is said before an hour of embedding.
+    require("matplotlib", "plots", "drawing what was measured")
     groups = _groups(args.groups)
     leave_out = _lines(args.leave_out)
     measure: Callable[[EmbeddedFolder], dict[str, Any]]
@@ -156,7 +158,7 @@ def _openset_options(args: argparse.Namespace, leave_out: Collection[str]) -> Op
             raise UsageError(f"{rate:g} is not a share above 0 and below 1", field=field)
     options = OpenSetOptions(
         enrol=args.enrol, gallery=args.gallery, repeats=args.repeats, classifier=args.classifier,
-        fars=tuple(args.far), sure=args.sure, hold_out=args.hold_out,
+        fars=tuple(args.far), confidence_level=args.sure, hold_out=args.hold_out,
     )  # fmt: skip
     if args.strangers is not None:
         walk(args.strangers)

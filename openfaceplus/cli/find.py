@@ -80,7 +80,6 @@ def _find(args: argparse.Namespace) -> int:
     progress = comparison.pop("progress")
     options = FindOptions(
         rule=Rule.parse(args.rule),
-        max_pixels=args.max_pixels,
         overwrite=args.overwrite,
         **comparison,
     )

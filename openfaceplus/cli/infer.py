@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,7 @@ from openfaceplus.cli.represent import device_of
 
 if TYPE_CHECKING:
     from openfaceplus.errors import PhotoError
-    from openfaceplus.faces import Decision
-    from openfaceplus.model import Model, Policy
-    from openfaceplus.pipeline import PhotoFaces
-
-_MANY = 64  # photos from which on it pays to start processes
+    from openfaceplus.model import Identified, Model, Policy
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,7 +79,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
 
 def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str]) -> int:
     """Print who is in each photo; 1 if any photo failed, after all others were done."""
-    from openfaceplus.errors import PhotoError, UsageError
+    from openfaceplus.errors import UsageError
     from openfaceplus.model import Model, Policy
 
     sources = common.photos_of(photos)
@@ -105,43 +101,25 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
     paths = [path for path, _ in sources]
     names = _annotation_names(paths)
     failed = False
+    results = model.identify_many(
+        [source for _, source in sources],
+        policy=policy,
+        largest=not args.multi,
+        jobs=args.jobs,
+        max_pixels=args.max_pixels,
+        keep_photos=bool(args.annotate),
+    )
     with common.progress("infer", len(paths)) as advance:
-        looked = _look(args, model, [source for _, source in sources])
-        for path, found in zip(paths, looked, strict=True):
-            error, decisions = None, []
-            try:
-                decisions = model.judge(found, policy)
-                if args.annotate:
-                    to = args.annotate / names[path]
-                    _annotate(to, found.source, decisions, args.max_pixels)
-            except PhotoError as problem:
-                error, decisions, failed = problem, [], True
+        for path, found in zip(paths, results, strict=True):
+            if args.annotate and found.decisions:
+                _annotate(args.annotate / names[path], found)
+            failed |= found.status != "ok"
             if args.json:
-                common.print_json(_as_dict(path, error, decisions))
+                common.print_json(_as_dict(path, found))
             else:
-                _print(path, error, decisions, args.multi)
+                _print(path, found, args.multi)
             advance()
     return common.SOME_FAILED if failed else common.OK
-
-
-def _look(
-    args: argparse.Namespace, model: Model, sources: Sequence[Path | bytes]
-) -> Iterator[PhotoFaces]:
-    """The photos' embedded faces in their order: one by one, or many by several processes."""
-    options = {"largest": not args.multi, "max_pixels": args.max_pixels}
-    if args.jobs is not None:
-        from openfaceplus.stages import workers
-
-        workers.processes(args.jobs, len(sources))  # refuses what is no number of processes
-    if len(sources) < _MANY or args.jobs == 1 or device_of(args) != "cpu":
-        for source in sources:
-            yield from model.pipeline.look([source], **options)
-        return
-    from openfaceplus.stages.photos import embed_photos
-
-    yield from embed_photos(
-        sources, model.pipeline.recipe, jobs=args.jobs, commercial=args.commercial, **options
-    )
 
 
 def _say_unsupported(model: Model, policy: Policy) -> None:
@@ -154,18 +132,17 @@ def _say_unsupported(model: Model, policy: Policy) -> None:
             say(*wording.lines(threshold, len(model.classifier.people)), file=sys.stderr)
 
 
-def _print(
-    path: Path, error: PhotoError | None, decisions: Sequence[Decision], multi: bool
-) -> None:
+def _print(path: Path, found: Identified, multi: bool) -> None:
     from openfaceplus.model import centre
+    from openfaceplus.words import counted
 
     say("", f"=== {path} ===")
-    if error is not None:
+    if error := _error(path, found):
         say(f"No result: {error}")
         return
     if multi:
         say("List of faces in image from left to right")
-    for decision in decisions:
+    for decision in found.decisions:
         place = f" @ x={centre(decision.box)}" if multi and decision.box else ""
         if decision.name is not None:
             name = decision.name
@@ -175,38 +152,50 @@ def _print(
         if decision.note:
             why = f"{decision.note.replace('_', ' ')} to be recognised; {why}"
         say(f"Predict unknown{place} ({why}).")
+    if found.others:
+        # Standard output holds what OpenFace prints.
+        more = f"at least {counted(found.others, 'more face')}"
+        say(f"{path}: {more}; --multi names all", file=sys.stderr)
 
 
-def _as_dict(
-    path: Path, error: PhotoError | None, decisions: Sequence[Decision]
-) -> dict[str, Any]:
+def _error(path: Path, found: Identified) -> PhotoError | None:
+    from openfaceplus.errors import NoFace
+    from openfaceplus.files import shown
+
+    return NoFace(f"{shown(path)}: no face found") if found.status == "no_face" else found.error
+
+
+def _as_dict(path: Path, found: Identified) -> dict[str, Any]:
+    error = _error(path, found)
     return {
         "file": str(path),
+        "status": found.status,
         "error": None if error is None else error.to_dict(),
+        "more_faces": found.others,
         "faces": [
             {
                 "box": decision.box and decision.box.rounded(),
                 "name": decision.name,
                 "closest": decision.closest,
-                "confidence": round(decision.confidence, 4),
+                "confidence": decision.confidence and round(decision.confidence, 4),
                 "score": round(decision.score, 4),
                 # JSON has no infinity: null where nobody would be accepted.
                 "threshold": round(decision.threshold, 4) if isfinite(decision.threshold) else None,
                 "note": decision.note,
             }
-            for decision in decisions
+            for decision in found.decisions
         ],
     }
 
 
-def _annotate(to: Path, source: Any, decisions: Sequence[Decision], max_pixels: int) -> None:
-    from openfaceplus.images import as_photo, save_image
+def _annotate(to: Path, found: Identified) -> None:
+    from openfaceplus.images import save_image
     from openfaceplus.model import annotate, numbers_of
 
-    # Read once more: what was searched may have been smaller.
-    save_image(to, annotate(as_photo(source, max_pixels=max_pixels), decisions))
+    assert found.photo is not None
+    save_image(to, annotate(found.photo, found.decisions))
     say(f"annotated: {to}", file=sys.stderr)
-    for name, number in numbers_of(decisions).items():
+    for name, number in numbers_of(found.decisions).items():
         say(f"  {number} there: {name}", file=sys.stderr)
 
 

@@ -12,6 +12,7 @@ OK, SOME_FAILED, CANNOT, INTERRUPTED = 0, 1, 2, 130
 
 _DESTS = {
     "chosen": "profile",
+    "confidence_level": "sure",
     "landmarks": "points",
     "per": "far_per",
     "skip_multi": "skipMulti",

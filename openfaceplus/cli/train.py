@@ -114,17 +114,23 @@ def report(
     threshold = classifier.calibrate()
     odd = remarks(classifier)
     if as_json:
+        rests_on = asdict(threshold)
+        rests_on["calibration"]["sure"] = rests_on["calibration"].pop("confidence_level")
         data = {
             "classifier": str(path),
             "people": people,
             "photos": photos,
             "space": classifier.space,
-            "threshold": asdict(threshold),
+            "threshold": rests_on,
             "remarks": odd,
         }
         common.print_json(data | ({} if counts is None else {"counts": counts}))
         return
-    say(f"Training for {counted(people, 'class', 'classes')}.", *wording.lines(threshold, people))
+    say(f"Training for {counted(people, 'class', 'classes')}.")
+    if classifier.settings.kind == "LinearSvm" and classifier.namer is None and people > 1:
+        say("Names are given by the nearest template: a linear SVM of so many people takes long "
+            "and names no better.")  # fmt: skip
+    say(*wording.lines(threshold, people))
     for remark in odd[:_REMARKS]:
         say(f"look: {remark}", file=sys.stderr)
     if len(odd) > _REMARKS:

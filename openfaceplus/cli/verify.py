@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     parse.add_argument("--as", dest="name", metavar="NAME", help="the person it is said to be")
     parse.add_argument("--db", type=Path, metavar="FOLDER", help="one photo a person, NAME.jpg")
     add_comparison(parse)
+    common.add_max_pixels(parse)
     common.add_recipe(parse)
     return common.run(parse, argv, _verify)
 
@@ -56,6 +57,7 @@ def comparison_of(args: argparse.Namespace) -> dict[str, Any]:
     from openfaceplus.recipe import recipe
 
     return {
+        "max_pixels": args.max_pixels,
         "chosen": recipe(
             args.profile or "dlib",
             detector=args.detector,
@@ -77,18 +79,16 @@ def measure_of(far: float | None) -> str:
     return "network outputs" if far is None else "embeddings"
 
 
-def distance_in_words(result: Any) -> str:
+def distance_in_words(distance: float, limit: float, far: float | None) -> str:
     """A distance, what it is between, its limit, and where that comes from."""
-    rate = "as given" if result.far is None else f"for a false-accept rate of {100 * result.far:g}%"
-    return (
-        f"distance {result.distance:.3f} between {measure_of(result.far)} "
-        f"(limit {result.limit:.3f}, {rate})"
-    )
+    rate = "as given" if far is None else f"for a false-accept rate of {100 * far:g}%"
+    return f"distance {distance:.3f} between {measure_of(far)} (limit {limit:.3f}, {rate})"
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from openfaceplus import verification
     from openfaceplus.errors import UsageError
+    from openfaceplus.photo_folder import PhotoFolder
+    from openfaceplus.verification import Comparer
 
     if (args.name is None) != (args.db is None):
         raise UsageError("--as and --db go together")
@@ -97,12 +97,14 @@ def _verify(args: argparse.Namespace) -> int:
     if args.photos.count("-") > 1:
         raise UsageError("standard input is named twice", remedy="it holds one photo")
     photos = [common.photo_of(photo) for photo in args.photos]
+    comparer = Comparer(**comparison_of(args))
     if args.name:
-        database = verification.Database(args.db, **comparison_of(args))
+        database = PhotoFolder(args.db, comparer)
         say_unusable(database)
         result = database.verify(photos[0], args.name)
     else:
-        result = verification.verify(*photos, **comparison_of(args))
+        result = comparer.verify(*photos)
+    how = distance_in_words(result.distance, result.limit, result.far)
     if args.json:
         common.print_json(
             {
@@ -116,14 +118,11 @@ def _verify(args: argparse.Namespace) -> int:
         )
     elif args.name:
         answer = "opens" if result.same else "stays shut"
-        say(
-            f"It is {'' if result.same else 'not '}{args.name}: {distance_in_words(result)}. "
-            f"The door {answer}.",
-            NO_LIVENESS,
-        )
+        negation = "" if result.same else "not "
+        say(f"It is {negation}{args.name}: {how}. The door {answer}.", NO_LIVENESS)
     else:
         who = "Same person" if result.same else "Different people"
-        say(f"{who}: {distance_in_words(result)}.")
+        say(f"{who}: {how}.")
     return common.OK if result.same else common.SOME_FAILED
 
 

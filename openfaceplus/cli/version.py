@@ -11,8 +11,8 @@ from openfaceplus.cli.output import say
 from openfaceplus.version import __version__
 
 LIBRARIES = (
-    "dlib-bin", "numpy", "onnxruntime", "opencv-python-headless", "pandas", "pillow",
-    "scikit-learn", "torch",
+    "dlib-bin", "numpy", "onnxruntime", "opencv-python-headless", "pillow", "scikit-learn",
+    "torch",
 )  # fmt: skip
 
 

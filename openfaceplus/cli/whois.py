@@ -28,31 +28,36 @@ def main(argv: list[str] | None = None) -> int:
     parse.add_argument("photo", metavar="PHOTO", help="a photo; - reads standard input")
     parse.add_argument("--db", type=Path, required=True, metavar="FOLDER", help="NAME.jpg, ...")
     add_comparison(parse)
+    common.add_max_pixels(parse)
     common.add_recipe(parse)
     return common.run(parse, argv, _whois)
 
 
 def _whois(args: argparse.Namespace) -> int:
-    from openfaceplus.verification import Database
+    from openfaceplus.photo_folder import PhotoFolder
+    from openfaceplus.verification import Comparer
 
     photo = common.photo_of(args.photo)
-    database = Database(args.db, **comparison_of(args))
+    database = PhotoFolder(args.db, Comparer(**comparison_of(args)))
     say_unusable(database)
     found = database.whois(photo)
+    assert found.distance is not None and found.limit is not None and found.box is not None
+    far = database.comparer.far
+    how = distance_in_words(found.distance, found.limit, far)
     if args.json:
         common.print_json(
             {
                 "name": found.name,
                 "closest": found.closest,
                 "distance": round(found.distance, 4),
-                "measure": measure_of(found.far),
+                "measure": measure_of(far),
                 "limit": round(found.limit, 4),
-                "far": found.far,
+                "far": far,
                 "box": found.box.rounded(),
             }
         )
     elif found.name is None:
-        say(f"Not in the database; the closest is {found.closest}: {distance_in_words(found)}.")
+        say(f"Not in the database; the closest is {found.closest}: {how}.")
     else:
-        say(f"It is {found.name}: {distance_in_words(found)}.")
+        say(f"It is {found.name}: {how}.")
     return common.OK if found.name is not None else common.SOME_FAILED

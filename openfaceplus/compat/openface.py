@@ -17,16 +17,19 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from openfaceplus import weights
 from openfaceplus.errors import ModelCorrupt, UsageError
 from openfaceplus.faces import ChipSpec
+from openfaceplus.weights import trial
 
 if TYPE_CHECKING:
     import dlib
+
+    from openfaceplus.embedding.openface import OpenFaceNn4Small2
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ class AlignDlib:
         else:
             path = Path(facePredictor)
             weights.pin(path)
+            trial.attempt("landmarks", path)
         self.detector = dlib.get_frontal_face_detector()
         try:
             self.predictor = dlib.shape_predictor(str(path))
@@ -64,7 +68,8 @@ class AlignDlib:
         """All faces, the surest first; none, and a warning, for a picture dlib cannot take."""
         picture = _picture(rgbImg)
         try:
-            return self.detector(picture, 1)
+            found: Sequence[dlib.rectangle] = self.detector(picture, 1)
+            return found
         except (RuntimeError, TypeError) as error:
             log.warning("no faces can be searched in this picture: %s", error)
             return []
@@ -108,7 +113,7 @@ class AlignDlib:
         if landmarks is None:
             landmarks = self.findLandmarks(picture, bb)
         points = np.asarray(landmarks, np.float32)
-        return chip.cut(picture, points, ChipSpec(imgDim, template))
+        return chip.crop(picture, points, ChipSpec(imgDim, template))
 
     align_v1 = align
 
@@ -138,7 +143,9 @@ class TorchNeuralNet:
         self.cuda = cuda
         self.model = model
         path = None if model is None else Path(model)
-        self._embedder: Any = OpenFaceNn4Small2(path, device="cuda" if cuda else "cpu")
+        self._embedder: OpenFaceNn4Small2 | None = OpenFaceNn4Small2(
+            path, device="cuda" if cuda else "cpu"
+        )
 
     def __enter__(self) -> TorchNeuralNet:
         return self
@@ -160,7 +167,8 @@ class TorchNeuralNet:
         size = self.imgDim
         if picture.shape[:2] != (size, size):
             picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-        return self._embedder.embed(picture[None])[0].astype(np.float64)
+        vector: np.ndarray = self._embedder.embed(picture[None])[0].astype(np.float64)
+        return vector
 
     def forwardPath(self, imgPath: str | os.PathLike[str]) -> np.ndarray:
         """``forward`` of a picture's file. Raises PhotoError if it cannot be read."""

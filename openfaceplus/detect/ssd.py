@@ -12,39 +12,38 @@ as YuNet's do; how well that fits them was not measured.
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
 import numpy as np
 
-from openfaceplus.errors import ModelCorrupt, ModelMissing, UsageError
-from openfaceplus.faces import Box, Face
-from openfaceplus.weights import pin
+from openfaceplus.detect.base import WIDER_FACE, Detector
+from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.faces import Face
 from openfaceplus.weights.onnx_session import open_session, run_session
+from openfaceplus.weights.trial import attempt
 
 THRESHOLD = 0.7  # the tutorials' own; not measured here
 LONG_SIDE = 1024  # larger pictures are searched at this size; the networks see 300 pixels of it
-_DOWN, _SIDE = 0.56, 0.93  # YuNet's: centre of dlib's box in the height, side in the mean of both
 _PB_SIZE = 300  # OpenCV's importer leaves the resizing of the picture to its caller
 _OUTPUTS = ["detection_boxes", "detection_scores", "num_detections"]
 _LEAST = 1e-4  # of the picture's sides; narrower boxes are no faces
 
 
-class SsdDetector:
+class SsdDetector(Detector):
     """Finds faces by a TensorFlow object-detection network of one class."""
 
-    def __init__(self, path: str | None, threshold: float | None = None) -> None:
-        """Raises UsageError without a path, ModelError for a file that is no such network."""
-        if path is None:
-            raise UsageError("the detector ssd needs its file: --detector ssd:PATH.onnx (or .pb)")
+    brought = True
+    box_map = WIDER_FACE
+
+    def __init__(self, file: Path | None = None, threshold: float | None = None) -> None:
+        assert file is not None
         self._threshold = THRESHOLD if threshold is None else threshold
-        file = Path(path)
-        pin(file)
         network = _OpenCv if file.suffix.lower() == ".pb" else _Onnx
         self._network = network(file)
 
-    def detect(self, image: np.ndarray, largest: bool = False) -> list[Face]:
-        """Faces in an RGB uint8 image of height x width x 3, most prominent first."""
+    def _search(self, image: np.ndarray, largest: bool) -> list[Face]:
         height, width = image.shape[:2]
         scale = min(1.0, LONG_SIDE / max(height, width))
         if scale < 1:
@@ -53,9 +52,9 @@ class SsdDetector:
         found = []
         for (top, left, bottom, right), score in zip(*self._network.run(image), strict=True):
             if score >= self._threshold and bottom - top > _LEAST and right - left > _LEAST:
-                box = _box(left * width, top * height, right * width, bottom * height)
-                found.append(Face(box, float(score)))
-        return sorted(found, key=lambda face: -face.prominence)
+                sides = left * width, top * height, (right - left) * width, (bottom - top) * height
+                found.append(Face(self.box_map.square(*map(float, sides)), float(score)))
+        return found
 
 
 class _Onnx:
@@ -96,13 +95,16 @@ class _Onnx:
 
 
 class _OpenCv:
-    """The frozen graph in OpenCV, which puts boxes and scores into one table."""
+    """The frozen graph in OpenCV, which puts boxes and scores into one table. It keeps its input,
+    so threads wait for each other."""
 
     def __init__(self, path: Path) -> None:
         config = path.with_suffix(".pbtxt")
         if not config.is_file():
             raise ModelMissing(f"{config}: not there; OpenCV needs it to read {path.name}")
         self._path = path
+        self._lock = Lock()
+        attempt("tensorflow", path)
         try:
             self._net = cv2.dnn.readNetFromTensorflow(str(path), str(config))
         except cv2.error as error:
@@ -112,8 +114,9 @@ class _OpenCv:
         """(n, 4) boxes in 0..1 and (n,) scores."""
         blob = cv2.dnn.blobFromImage(image, size=(_PB_SIZE, _PB_SIZE))  # RGB, 0..255
         try:
-            self._net.setInput(blob)
-            table = self._net.forward()
+            with self._lock:
+                self._net.setInput(blob)
+                table = self._net.forward()
         except cv2.error as error:
             raise ModelCorrupt(_unread(self._path, error)) from None
         if table.ndim != 4 or table.shape[3] != 7:
@@ -136,13 +139,6 @@ def _checked(boxes: Any, scores: Any, count: Any, path: Path) -> tuple[np.ndarra
     most = min(int(count[0]), boxes.shape[1])
     good = np.isfinite(boxes[0, :most]).all(axis=1) & np.isfinite(scores[0, :most])
     return boxes[0, :most][good], scores[0, :most][good]
-
-
-def _box(left: float, top: float, right: float, bottom: float) -> Box:
-    """The network's box as the square that dlib's HOG detector gives."""
-    width, height = right - left, bottom - top
-    middle, down, half = (left + right) / 2, top + _DOWN * height, _SIDE * (width + height) / 4
-    return Box(*map(float, (middle - half, down - half, middle + half, down + half)))
 
 
 def _unread(path: Path, error: cv2.error) -> str:

@@ -7,52 +7,56 @@ it: YuNet's own five points would save half a millisecond and lose three points 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
-from openfaceplus.detect import Require
-from openfaceplus.faces import Box, Face
+from openfaceplus.detect.base import WIDER_FACE, Detector
+from openfaceplus.faces import Face
 from openfaceplus.weights.onnx_session import open_session, run_session
 
 LONG_SIDE = 640  # larger pictures are searched at this size; a face needs 20 pixels there
 COARSE_SIDE = 192  # the largest face is first searched for at this size or less: 250 is halved
 _LARGE = 24  # pixels there that _leads must reach: faces that are not seen there have less than 20
 _THRESHOLD, _OVERLAP = 0.7, 0.3  # least score; IoU from which the weaker of two boxes goes
-_DOWN, _SIDE = 0.56, 0.93  # centre of dlib's box in YuNet's height; its side in the mean of both
 _STRIDES = (8, 16, 32)  # pixels between the places that each of the three scales looks at
 _OUTPUTS = [f"{kind}_{stride}" for stride in _STRIDES for kind in ("cls", "obj", "bbox")]
 
 
-class YunetDetector:
+class YunetDetector(Detector):
     """Finds faces at any angle, faster than HOG; its weights are fetched on first use."""
 
-    def __init__(self, require: Require) -> None:
-        self._path = require("yunet")
-        # One photo at a time, and stages run a process a core.
-        self._session = open_session(self._path, 1)
+    model = "yunet"
+    reduces = True
+    box_map = WIDER_FACE
 
-    def detect(self, image: np.ndarray, largest: bool = False) -> list[Face]:
-        """Faces in an RGB uint8 image of height x width x 3, most prominent first."""
+    def __init__(self, file: Path | None = None, threshold: float | None = None) -> None:
+        assert file is not None
+        self._path = file
+        # One photo at a time, and stages run a process a core.
+        self._session = open_session(file, 1)
+
+    def _search(self, image: np.ndarray, largest: bool) -> list[Face]:
         height, width = image.shape[:2]
         step = -(-max(height, width) // COARSE_SIDE)
         if largest and 1 < step <= min(height, width):
             # Whole pixels are averaged, which is fast; less than one of the copy's is cut off.
             size = width // step, height // step
-            faces = self._search(image[: size[1] * step, : size[0] * step], size)
+            faces = self._search_at(image[: size[1] * step, : size[0] * step], size)
             if any(_leads(face, width, height) >= _LARGE * step for face in faces):
                 return faces
         scale = min(1.0, LONG_SIDE / max(height, width))
-        return self._search(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+        return self._search_at(image, (max(1, round(width * scale)), max(1, round(height * scale))))
 
-    def _search(self, image: np.ndarray, size: tuple[int, int]) -> list[Face]:
+    def _search_at(self, image: np.ndarray, size: tuple[int, int]) -> list[Face]:
         """Faces in ``image``, in its pixels, searched for at ``size`` (width, height)."""
         height, width = image.shape[:2]
         if size != (width, height):
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         rows = self._rows(image)
         rows[:, :4] *= np.tile((width / size[0], height / size[1]), 2)
-        found = [Face(_box(*row[:4]), row[4]) for row in rows.tolist()]
-        return sorted(found, key=lambda face: -face.prominence)
+        return [Face(self.box_map.square(*row[:4]), row[4]) for row in rows.tolist()]
 
     def _rows(self, image: np.ndarray) -> np.ndarray:
         """(n, 5) left, top, width, height in pixels of ``image``, and score, as OpenCV gives."""
@@ -80,9 +84,3 @@ class YunetDetector:
 def _leads(face: Face, width: int, height: int) -> float:
     """The prominence, in pixels, up to which no other face can be the subject in its place."""
     return face.prominence * (1 - face.box.away_from_centre(width, height))
-
-
-def _box(x: float, y: float, width: float, height: float) -> Box:
-    """YuNet's box as the square that dlib's HOG detector gives."""
-    middle, down, half = x + width / 2, y + _DOWN * height, _SIDE * (width + height) / 4
-    return Box(middle - half, down - half, middle + half, down + half)

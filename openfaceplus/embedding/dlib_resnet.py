@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from openfaceplus.embedding.base import Embedder, weights_file
+from openfaceplus import extras
+from openfaceplus.embedding.base import Embedder, Require
 from openfaceplus.embedding.engine import Engine, OnnxEngine, TorchEngine
 from openfaceplus.embedding.graph_cache import cached
 from openfaceplus.embedding.nets import dlib_plan, dlib_ranges
 from openfaceplus.errors import ModelCorrupt, UsageError
 from openfaceplus.faces import ChipSpec, Space
-from openfaceplus.weights import find
+from openfaceplus.weights import find, require
+from openfaceplus.weights.embedder_spec import EmbedderSpec
 from openfaceplus.weights.formats import read_dlib_dat
 
 ENGINES = ("auto", "onnx", "torch")
@@ -23,27 +24,25 @@ class DlibResnet(Embedder):
     """The network of ``dlib.face_recognition_model_v1``, its vectors equal to 1e-5.
 
     Source: https://github.com/davisking/dlib-models, public domain. ``engine`` is ``onnx``,
-    ``torch`` or ``auto``: ONNX Runtime on the CPU where it is installed, else torch. ``weights``
-    names a ``.dat`` in place of the one that pip installed.
+    ``torch`` or ``auto``: ONNX Runtime on the CPU, else torch.
     """
 
-    name: ClassVar = "dlib-resnet-v1"
-    """Of the space of its vectors."""
+    name: ClassVar[str] = "dlib-resnet-v1"
+    models = ("dlib-resnet",)
     chip = ChipSpec(dlib_plan.SIZE, "dlib", 0.25)
     dim = dlib_plan.DIM
 
-    @classmethod
-    def model(cls) -> str:
-        return "dlib-resnet"
-
     def __init__(
         self,
-        weights: Path | str | None = None,
-        engine: str = "auto",
+        file: Path | None = None,
+        *,
+        require: Require = require,
         device: str = "cpu",
         threads: int | None = None,
-    ):
-        path, digest = weights_file(self.model(), weights)
+        spec: EmbedderSpec | None = None,
+        engine: str = "auto",
+    ) -> None:
+        path, digest = self.weights_file(file, require)
         self.space = Space(self.name, digest)
         self.engine = self._engine(path, digest, engine, device, threads)
 
@@ -55,9 +54,9 @@ class DlibResnet(Embedder):
                 f"there is no engine named {engine!r}; known are: {', '.join(ENGINES)}"
             )
         if engine == "auto":
-            ready = device == "cpu" and find_spec("onnxruntime") and find_spec("onnx")
-            engine = "onnx" if ready else "torch"
+            engine = "onnx" if device == "cpu" else "torch"
         if engine == "torch":
+            extras.require("torch", "torch", f"device {device!r} with engine torch")
             from openfaceplus.embedding.nets.dlib_resnet import DlibResnetModule
 
             return TorchEngine(DlibResnetModule(_weights(path)), device, threads)
@@ -102,4 +101,5 @@ def _weights(path: Path) -> dlib_plan.Weights:
 
 def _graph(path: Path, builder: str) -> bytes:
     module = import_module(f"openfaceplus.embedding.nets.{builder}")  # loads onnx
-    return module.build(_weights(path)).SerializeToString()
+    graph: bytes = module.build(_weights(path)).SerializeToString()
+    return graph

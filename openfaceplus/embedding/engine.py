@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -36,11 +37,13 @@ class OnnxEngine:
         self._input = self._session.get_inputs()[0].name
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self._input: pixels})[0]
+        vectors: np.ndarray = self._session.run(None, {self._input: pixels})[0]
+        return vectors
 
 
 class TorchEngine:
-    """A torch module, on the CPU or on a GPU."""
+    """A torch module, on the CPU or on a GPU. Its settings hold for the whole process, so threads
+    wait for each other; alone a batch has all cores."""
 
     def __init__(self, module: nn.Module, device: str = "cpu", threads: int | None = None):
         """``threads`` holds for all of torch in this process, and a forked child has one. Raises
@@ -50,20 +53,30 @@ class TorchEngine:
         if threads is not None:
             torch.set_num_threads(thread_count(threads))
         self._process = os.getpid()
+        self._lock = Lock()
         try:
             self._device = torch.device(device)
             self._module = module.to(self._device)
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
-            raise UsageError(f"device {device!r} cannot be used: {reason}; try 'cpu'") from None
+            raise UsageError(
+                f"device {device!r} cannot be used: {reason}", remedy="try cpu", field="device"
+            ) from None
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
         import torch
 
         if os.getpid() != self._process:
-            # A fork leaves OpenMP's threads behind, and it would wait for them for ever.
+            # A fork leaves OpenMP's threads behind, and it would wait for them for ever; and a
+            # thread of the parent may have held the lock.
             torch.set_num_threads(1)
-            self._process = os.getpid()
+            self._process, self._lock = os.getpid(), Lock()
         # TF32 would round a GPU's products to 10 bits; vectors must agree with the CPU's.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return self._module(torch.tensor(pixels, device=self._device)).cpu().numpy()
+        with (
+            self._lock,
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            made = self._module(torch.tensor(pixels, device=self._device))
+            vectors: np.ndarray = made.cpu().numpy()
+        return vectors

@@ -10,8 +10,9 @@ import numpy as np
 from openfaceplus.embedding.engine import Engine, TorchEngine
 from openfaceplus.embedding.onnx import OnnxEmbedder
 from openfaceplus.errors import ModelCorrupt, UsageError
+from openfaceplus.extras import require
 from openfaceplus.weights import formats
-from openfaceplus.weights.embedder_spec import PRESETS, EmbedderSpec
+from openfaceplus.weights.embedder_spec import EmbedderSpec
 
 _CHIP_FIELDS = ("template", "padding")  # all that a spec may change of a network that we build
 _CLASSIFIER = "logits."
@@ -26,13 +27,12 @@ class FaceNet(OnnxEmbedder):
     tutorials cut it.
     """
 
-    preset = "facenet"
-    chip = PRESETS["facenet"].chip
+    name = "facenet"
+    # FaceNet learned boxes with a border, the face upright or not; see docs/models.md.
+    preset = EmbedderSpec(160, std=128.0, template="dlib", padding=0.35)
+    chip = preset.chip
     dim = 512
-
-    @classmethod
-    def model(cls) -> str:
-        return "facenet-vggface2"
+    models = ("facenet-vggface2",)
 
     def _load(
         self, path: Path, spec: EmbedderSpec, device: str, threads: int | None
@@ -41,11 +41,12 @@ class FaceNet(OnnxEmbedder):
         if suffix == ".onnx":
             return super()._load(path, spec, device, threads)
         for field, value in spec.to_dict().items():
-            if field not in _CHIP_FIELDS and value != getattr(PRESETS[self.preset], field):
+            if field not in _CHIP_FIELDS and value != getattr(self.preset, field):
                 raise UsageError(
                     f"{path}: {field} belongs to the network; for facenet a spec may change "
                     f"{' and '.join(_CHIP_FIELDS)} alone"
                 )
+        require("torch", "torch", "FaceNet")
         from openfaceplus.embedding.nets.inception_resnet_v1 import InceptionResnetV1, keras_names
 
         keras = suffix in (".h5", ".hdf5")

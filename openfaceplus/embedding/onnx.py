@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from openfaceplus.embedding.base import Embedder, weights_file
+from openfaceplus import weights
+from openfaceplus.embedding.base import Embedder, Require
 from openfaceplus.embedding.engine import Engine
 from openfaceplus.errors import ModelCorrupt, UsageError
 from openfaceplus.faces import Space
-from openfaceplus.weights.embedder_spec import PRESETS, EmbedderSpec
+from openfaceplus.weights.embedder_spec import EmbedderSpec
 from openfaceplus.weights.onnx_session import open_session, run_session
 
 _KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
@@ -39,15 +40,15 @@ class PreparedOnnx:
         self.dim = self.run(blank).shape[1]
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
-        vectors = []
+        vectors: list[np.ndarray] = []
         step = self._batch or len(pixels)
         for start in range(0, len(pixels), step):
             part = prepare(pixels[start : start + step], self._spec).astype(self._kind)
             count = len(part)
             if count < step:  # a graph exported for so many at a time
                 part = np.concatenate([part, np.repeat(part[-1:], step - count, axis=0)])
-            found = run_session(self._session, {self._input: part}, [self._output], self._path)
-            vectors.append(self._checked(found[0], step)[:count])
+            outputs = run_session(self._session, {self._input: part}, [self._output], self._path)
+            vectors.append(self._checked(outputs[0], step)[:count])
         found = np.concatenate(vectors)
         if self._spec.unit:
             found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
@@ -65,7 +66,7 @@ class PreparedOnnx:
             )
         found = np.asarray(values, np.float32).reshape(shape[:2])
         if not self.dim and not np.isfinite(found).all():
-            raise ModelCorrupt(f"{self._path}: gives numbers that are none; export it again")
+            raise ModelCorrupt(f"{self._path}: returns NaN; export it again")
         return found
 
     def _checked_input(self) -> tuple[str, Any, int | None]:
@@ -83,8 +84,9 @@ class PreparedOnnx:
         )
         if not fits:
             raise ModelCorrupt(
-                f"{self._path}: its input is {_text(shape)}, not {_text(('n', *wanted))}: "
-                "describe what it takes with --embedder-spec, or name another file"
+                f"{self._path}: its input is {_text(shape)}, not {_text(('n', *wanted))}",
+                remedy="describe what it takes in a spec, or name another file",
+                field="spec",
             )
         if found.type not in _KINDS:
             raise ModelCorrupt(f"{self._path}: its input is {found.type}, not of pixels: {_NO}")
@@ -95,8 +97,10 @@ class PreparedOnnx:
         names = [one.name for one in self._session.get_outputs()]
         if self._spec.output is None and len(names) != 1:
             raise ModelCorrupt(
-                f"{self._path}: has {len(names)} outputs ({', '.join(names)}); name the vector's "
-                'in --embedder-spec, as {"output": "' + (names or ["embedding"])[0] + '"}'
+                f"{self._path}: has {len(names)} outputs ({', '.join(names)})",
+                remedy="name the vector's in its spec, as "
+                f'{{"output": "{(names or ["embedding"])[0]}"}}',
+                field="spec",
             )
         if self._spec.output not in (None, *names):
             raise UsageError(
@@ -110,7 +114,7 @@ _NO = "no embedder of one picture; name another file"
 
 def prepare(pixels: np.ndarray, spec: EmbedderSpec) -> np.ndarray:
     """(n, size, size, 3) RGB uint8 chips as the network's float32 input, in its layout."""
-    x = pixels.astype(np.float32)
+    x: np.ndarray = pixels.astype(np.float32)
     if spec.colour == "BGR":
         x = x[..., ::-1]
     if spec.standardise:
@@ -123,68 +127,67 @@ def prepare(pixels: np.ndarray, spec: EmbedderSpec) -> np.ndarray:
 
 
 class OnnxEmbedder(Embedder):
-    """Any network that turns one chip into one vector; ``spec`` says what it takes."""
+    """Any network that turns one chip into one vector; the spec says what it takes."""
 
-    preset: ClassVar[str] = "onnx"
-    chip = PRESETS["onnx"].chip
-
-    @classmethod
-    def model(cls) -> str:
-        raise UsageError(
-            f"the embedder {cls.preset} needs its file: --embedder {cls.preset}:PATH.onnx"
-        )
+    name = "onnx"
+    preset: ClassVar[EmbedderSpec] = EmbedderSpec()
+    chip = EmbedderSpec().chip
 
     def __init__(
         self,
-        weights: Path | str | None = None,
+        file: Path | None = None,
+        *,
+        require: Require = weights.require,
         device: str = "cpu",
         threads: int | None = None,
         spec: EmbedderSpec | None = None,
     ) -> None:
-        path, digest = weights_file("" if weights else self.model(), weights)
-        spec = spec or PRESETS[self.preset]
-        self.space = Space(space_name(self.preset, spec), digest)
-        self.chip = spec.chip  # type: ignore[misc]
-        self.engine, self.dim = self._load(path, spec, device, threads)  # type: ignore[misc]
+        path, digest = self.weights_file(file, require)
+        spec = spec or self.preset
+        self.space = Space(self._space_name(spec), digest)
+        self.chip = spec.chip
+        self.engine, self.dim = self._load(path, spec, device, threads)
 
     def _load(
         self, path: Path, spec: EmbedderSpec, device: str, threads: int | None
     ) -> tuple[Engine, int]:
         """What runs the file's network, and how many numbers a vector has."""
         if device != "cpu":
-            raise UsageError(f"ONNX networks run on the CPU, not on {device!r}; leave --device out")
+            raise UsageError(
+                f"ONNX networks run on the CPU, not on {device!r}",
+                remedy="choose the device cpu",
+                field="device",
+            )
         engine = PreparedOnnx(path, spec, threads)
         return engine, engine.dim
+
+    def _space_name(self, spec: EmbedderSpec) -> str:
+        """The embedder's name, with a mark of what ``spec`` changes in its preset."""
+        if spec == self.preset:
+            return self.name
+        text = json.dumps(spec.to_dict(), sort_keys=True)
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 class ArcFace(OnnxEmbedder):
     """InsightFace's ArcFace and its kin (AuraFace, EdgeFace): 112-px chips, RGB."""
 
-    preset = "arcface"
+    name = "arcface"
 
 
 class AdaFace(OnnxEmbedder):
     """AdaFace (Kim, Jain and Liu, CVPR 2022): ArcFace's chips, BGR."""
 
-    preset = "adaface"
+    name = "adaface"
+    preset = EmbedderSpec(colour="BGR")
 
 
 class SFace(OnnxEmbedder):
     """SFace (Zhong et al., 2021) of OpenCV's zoo, Apache-2.0: ArcFace's chips, RGB 0..255."""
 
-    preset = "sface"
-
-    @classmethod
-    def model(cls) -> str:
-        return "sface"
-
-
-def space_name(preset: str, spec: EmbedderSpec) -> str:
-    """The preset's name, with a mark of what ``spec`` changes in it."""
-    if spec == PRESETS[preset]:
-        return preset
-    text = json.dumps(spec.to_dict(), sort_keys=True)
-    return f"{preset}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    name = "sface"
+    preset = EmbedderSpec(mean=0.0, std=1.0)
+    models = ("sface",)
 
 
 def _text(shape: tuple[Any, ...]) -> str:

@@ -7,41 +7,46 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus import weights
-from openfaceplus.embedding.base import Embedder, weights_file
+from openfaceplus import extras, weights
+from openfaceplus.embedding.base import Embedder, Require
 from openfaceplus.embedding.engine import TorchEngine
 from openfaceplus.embedding.nets import nn4_plan
 from openfaceplus.errors import ModelMissing
 from openfaceplus.faces import ChipSpec, Space
 from openfaceplus.weights import formats
-
-_TORCH, _LUA = "nn4.small2", "nn4.small2-t7"
+from openfaceplus.weights.embedder_spec import EmbedderSpec
 
 
 class OpenFaceNn4Small2(Embedder):
     """The network of OpenFace, in torch.
 
-    Source: https://github.com/cmusatyalab/openface, Apache-2.0. ``weights`` is its ``.pt`` state
-    dict, its Lua ``.t7`` or a folder of CSVs; without it the catalog's ``.pt`` or ``.t7`` is used,
-    whichever is there, and where neither is the ``.pt`` is downloaded.
+    Source: https://github.com/cmusatyalab/openface, Apache-2.0. Its weights are a ``.pt`` state
+    dict, the Lua ``.t7`` or a folder of CSVs.
     """
 
+    name = "openface-nn4.small2-v1"
     chip = ChipSpec(nn4_plan.SIZE, "outerEyesAndNose")
+    also = frozenset({"outerEyesAndNose", "innerEyesAndBottomLip"})
+    landmarks = 68
     dim = nn4_plan.DIM
-
-    @classmethod
-    def model(cls) -> str:
-        """Of the weights that are here, else of those to download."""
-        return next((name for name in (_TORCH, _LUA) if weights.locate(name)), _TORCH)
+    unit = True
+    models = ("nn4.small2", "nn4.small2-t7")
 
     def __init__(
-        self, weights: Path | str | None = None, device: str = "cpu", threads: int | None = None
-    ):
-        if weights is not None and Path(weights).is_dir():
-            path, digest = Path(weights), _folder_digest(Path(weights))
+        self,
+        file: Path | None = None,
+        *,
+        require: Require = weights.require,
+        device: str = "cpu",
+        threads: int | None = None,
+        spec: EmbedderSpec | None = None,
+    ) -> None:
+        extras.require("torch", "torch", "the network nn4.small2")
+        if file is not None and file.is_dir():
+            path, digest = file, _folder_digest(file)
         else:
-            path, digest = weights_file(self.model(), weights)
-        self.space = Space("openface-nn4.small2-v1", digest)
+            path, digest = self.weights_file(file, require)
+        self.space = Space(self.name, digest)
         from openfaceplus.embedding.nets.nn4_small2 import NN4Small2
 
         self.engine = TorchEngine(NN4Small2().fill(_read(path)), device, threads)

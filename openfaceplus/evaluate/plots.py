@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from openfaceplus.errors import UsageError
 from openfaceplus.evaluate.metrics import share_intervals
+from openfaceplus.extras import require
 from openfaceplus.files import atomic_write
 
 if TYPE_CHECKING:
@@ -23,11 +23,10 @@ _ACCEPTED = "false-accept rate: share of different people accepted"
 
 
 def _axes(title: str, x: str, y: str) -> tuple[Any, Any]:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("plots need matplotlib", remedy="pip install matplotlib") from error
+    require("matplotlib", "plots", "a plot")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 4.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(title=title, xlabel=x, ylabel=y)
@@ -80,9 +79,7 @@ def det(path: Path, far: np.ndarray, tar: np.ndarray, genuine: int) -> Path:
     far, missed = far[shown], 1 - tar[shown]
     low, high = share_intervals(missed * genuine, np.array([genuine]))
     band = norm.ppf(np.clip([low, high], 1e-5, 1 - 1e-5))
-    axes.fill_between(
-        norm.ppf(far), *band, color=_BLUE, alpha=0.2, lw=0, label="95% interval"
-    )
+    axes.fill_between(norm.ppf(far), *band, color=_BLUE, alpha=0.2, lw=0, label="95% interval")
     axes.plot(norm.ppf(far), norm.ppf(missed), color=_BLUE)
     ticks = np.array([0.0001, 0.001, 0.01, 0.05, 0.2, 0.5])
     labels = [f"{100 * tick:g}%" for tick in ticks]

@@ -13,18 +13,19 @@ from typing import IO, Any
 
 import numpy as np
 
-from openfaceplus.errors import StorageError, UsageError
+from openfaceplus.errors import StorageError
+from openfaceplus.extras import require
 from openfaceplus.faces import Space
 from openfaceplus.files import shown
 from openfaceplus.gallery import files
-from openfaceplus.gallery.base import GONE, Gallery
+from openfaceplus.gallery.base import GONE, VectorGallery
 
 # Neighbours a template has, candidates when it is added and when a probe is searched.
 LINKS, ADDING, SEARCHING = 16, 128, 192
 _CANDIDATES = 32  # at least so many are compared again, exactly
 
 
-class AnnGallery(Gallery):
+class AnnGallery(VectorGallery):
     """Finds a probe's most alike templates without comparing it with all of them.
 
     The graph holds the vectors in bfloat16; what it proposes is compared again in float32, so
@@ -86,12 +87,9 @@ class AnnGallery(Gallery):
 
 
 def _index(dim: int) -> Any:
-    try:
-        from usearch.index import Index
-    except ImportError as error:
-        raise UsageError(
-            "approximate search needs usearch: pip install 'openfaceplus[ann]'"
-        ) from error
+    require("usearch.index", "ann", "approximate search")
+    from usearch.index import Index
+
     return Index(
         ndim=dim, metric="ip", dtype="bf16",
         connectivity=LINKS, expansion_add=ADDING, expansion_search=SEARCHING,

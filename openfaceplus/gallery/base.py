@@ -1,4 +1,4 @@
-"""What every gallery is: names, vectors and the space that they live in."""
+"""What galleries in memory and in files share: people, their vectors, and the space they are in."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ GONE = -1
 """The label of a template that was removed but whose row is still there."""
 
 
-class Gallery(ABC):
-    """Templates under names: rows of unit length, searched by cosine likeness.
+class VectorGallery(ABC):
+    """Templates of people: rows of unit length, searched by cosine likeness.
 
     ``space`` says what the vectors may be compared with. A gallery that was loaded is mapped from
     its files and is read into memory, once, when it is first changed.
     """
 
     kind: ClassVar[str]
+    unit: ClassVar[bool] = True
+    """Whether vectors have to be of unit length."""
 
     def __init__(self, space: Space | str, dim: int = 128) -> None:
         if dim < 1:
@@ -33,55 +35,79 @@ class Gallery(ABC):
         self.space, self.dim = str(space), dim
         self._people: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._rows = 0
-        # Beyond ``_rows`` there is room to grow.
+        self._rows = self._given = 0
+        # Beyond ``_rows`` there is room to grow. ``_ids`` are the templates' numbers, which rise.
         self._vectors = np.empty((0, dim), np.float32)
         self._labels = np.empty(0, np.int32)
+        self._ids = np.empty(0, np.int64)
+
+    @classmethod
+    def of(cls, space: Space | str, people: Sequence[str], vectors: np.ndarray) -> Self:
+        """A gallery of one template a person, (n, dim) float32, which is not copied or checked."""
+        made = cls(space, vectors.shape[1])
+        made._people, made._vectors = list(people), vectors
+        made._numbers = {person: number for number, person in enumerate(people)}
+        made._rows = made._given = len(vectors)
+        made._labels, made._ids = np.arange(len(vectors), dtype=np.int32), np.arange(len(vectors))
+        made._added(0)
+        return made
 
     def __len__(self) -> int:
         """How many templates there are."""
         return int(np.count_nonzero(self._labels[: self._rows] != GONE))
 
     @property
-    def names(self) -> list[str]:
-        """The names that have a template, in the order in which they first came."""
+    def people(self) -> list[str]:
+        """The ids of the people with a template, in the order in which they first came."""
         kept = np.unique(self._labels[: self._rows])
         return [self._people[label] for label in kept.tolist() if label != GONE]
 
-    def add(self, names: Sequence[str], vectors: Any, space: Space | str | None = None) -> None:
-        """Add (n, dim) vectors of unit length under n names; one name may have many.
+    @property
+    def vectors(self) -> np.ndarray:
+        """The templates (rows, dim), in the order in which they came."""
+        return self._vectors[: self._rows]
+
+    def add(
+        self, people: Sequence[str], vectors: Any, space: Space | str | None = None
+    ) -> Sequence[int]:
+        """Add (n, dim) vectors of unit length of n people; returns the templates' numbers.
 
         Raises UsageError if they do not fit, SpaceMismatch if ``space`` is another.
         """
         self.check_space(space)
         vectors = self._checked(vectors)
-        if isinstance(names, str) or len(names) != len(vectors):
-            raise UsageError(f"{len(vectors)} vectors need as many names, in a list")
-        if not all(isinstance(name, str) for name in names):
-            raise UsageError("names are strings")
+        if isinstance(people, str) or len(people) != len(vectors):
+            raise UsageError(f"{len(vectors)} vectors need as many people, in a list")
+        if not all(isinstance(person, str) for person in people):
+            raise UsageError("ids of people are strings")
         if not len(vectors):
-            return
+            return []
         labels = []
-        for name in names:
-            if name not in self._numbers:
-                self._numbers[name] = len(self._people)
-                self._people.append(name)
-            labels.append(self._numbers[name])
+        for person in people:
+            if person not in self._numbers:
+                self._numbers[person] = len(self._people)
+                self._people.append(person)
+            labels.append(self._numbers[person])
         first, self._rows = self._rows, self._rows + len(vectors)
         if self._rows > len(self._labels) or not self._labels.flags.writeable:
             room = max(self._rows, first + first // 2)
             self._vectors = _grown(self._vectors, first, room)
             self._labels = _grown(self._labels, first, room)
+            self._ids = _grown(self._ids, first, room)
+        numbers = range(self._given, self._given + len(vectors))
+        self._given = numbers.stop
         self._vectors[first : self._rows] = vectors
         self._labels[first : self._rows] = labels
+        self._ids[first : self._rows] = numbers
         self._added(first)
+        return numbers
 
-    def remove(self, name: str) -> int:
-        """Remove all templates of a name; returns how many. Raises UsageError if it has none."""
-        label = self._numbers.get(name, GONE)
+    def remove(self, person: str) -> int:
+        """Remove all templates of a person; returns how many. Raises UsageError if none."""
+        label = self._numbers.get(person, GONE)
         rows = np.flatnonzero(self._labels[: self._rows] == label)
         if label == GONE or not len(rows):
-            raise UsageError(f"there is nobody named {name!r} in the gallery")
+            raise UsageError(f"there is nobody with the id {person!r} in the gallery")
         if not self._labels.flags.writeable:
             self._labels = np.array(self._labels)
         self._removed(rows)
@@ -101,8 +127,13 @@ class Gallery(ABC):
         found = self._search(self._checked(vectors), k)
         return [
             [
-                Match(self._people[label], score)
-                for label, score in zip(self._labels[rows].tolist(), scores.tolist(), strict=True)
+                Match(self._people[label], template, score)
+                for label, template, score in zip(
+                    self._labels[rows].tolist(),
+                    self._ids[rows].tolist(),
+                    scores.tolist(),
+                    strict=True,
+                )
             ]
             for rows, scores in found
         ]
@@ -110,12 +141,13 @@ class Gallery(ABC):
     def save(self, path: Path | str) -> None:
         """Write the gallery into a folder, atomically. Raises StorageError."""
         people, labels = self._people, self._labels[: self._rows]
-        kind, rows = self.kind, self._rows
-        header = files.Header(kind, self.space, self.dim, rows, people, {}, {})
-        vectors = self._vectors[:rows]
+        rows = self._rows
+        header = files.Header(self.kind, self.space, self.dim, rows, people, {}, {}, self._given)
+        vectors, ids = self._vectors[:rows], self._ids[:rows]
         parts: dict[str, Callable[[IO[bytes]], Any]] = {
             "vectors": lambda file: np.lib.format.write_array(file, vectors, allow_pickle=False),
             "labels": lambda file: np.lib.format.write_array(file, labels, allow_pickle=False),
+            "ids": lambda file: np.lib.format.write_array(file, ids, allow_pickle=False),
         }
         files.write(Path(path), header, parts | self._parts())
 
@@ -136,12 +168,16 @@ class Gallery(ABC):
         made = cls(header.space, header.dim)
         made.check_space(space)
         made._people = header.people
-        made._numbers = {name: number for number, name in enumerate(header.people)}
+        made._numbers = {person: number for number, person in enumerate(header.people)}
         made._rows = count = header.count
+        made._given = header.given
         made._vectors = files.array(folder, header, "vectors", np.float32, (count, header.dim))
         made._labels = files.array(folder, header, "labels", np.int32, (count,))
+        made._ids = np.arange(count)
+        if "ids" in header.files:  # not in those written before templates had numbers
+            made._ids = files.array(folder, header, "ids", np.int64, (count,))
         if count and not GONE <= made._labels.min() <= made._labels.max() < len(header.people):
-            raise StorageError(f"{shown(folder)}: labels without a name; save the gallery again")
+            raise StorageError(f"{shown(folder)}: labels without a person; save the gallery again")
         made._loaded(folder, header)
         return made
 
@@ -165,6 +201,8 @@ class Gallery(ABC):
             found = found.reshape(0, self.dim)
         if found.ndim != 2 or found.shape[1] != self.dim:
             raise UsageError(f"vectors of shape {found.shape}; (n, {self.dim}) is needed")
+        if not self.unit and np.isfinite(found).all():
+            return found
         if not (np.abs(np.einsum("nd,nd->n", found, found) - 1) < 1e-3).all():
             raise UsageError("vectors must have unit length: divide each by its norm")
         return found

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from openfaceplus.gallery import files
-from openfaceplus.gallery.base import Gallery
+from openfaceplus.gallery.base import VectorGallery
 
 PROBES = 64  # probes that a product takes
 SCORES = 1 << 20  # scores that it gives, 4 MB: one probe meets a million templates at once
-FIRST = 1 << 14  # templates compared first, to know what later ones have to beat
+FIRST = 1 << 11  # templates compared first, to know what later ones have to beat
 
 
-class ExactGallery(Gallery):
+class ExactGallery(VectorGallery):
     """Compares a probe with every template: as fast as memory can be read, and never wrong.
 
     Equal scores stand in the order in which the templates were added.
@@ -35,8 +35,7 @@ class ExactGallery(Gallery):
         least = np.full(n, -np.inf, np.float32)
         for start, end in self._blocks(n):
             block = self._vectors[start:end]
-            # For one probe this order reads memory twice as fast.
-            scores = (block @ probes[0])[None] if n == 1 else probes @ block.T
+            scores = self._scores(probes, block)
             # After the first blocks hardly any score is among the best so far.
             for i in np.flatnonzero(scores.max(axis=1) > least).tolist():
                 rows = np.flatnonzero(scores[i] > least[i])
@@ -51,6 +50,24 @@ class ExactGallery(Gallery):
                     least[i] = values[order[-1]]
         return best
 
+    def nearest(self, probes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (n, k) and scores (n, k) as ``search`` has them, -1 and -inf where there are fewer.
+
+        For many probes at once, which are not checked.
+        """
+        rows = np.full((len(probes), k), -1, np.intp)
+        scores = np.full((len(probes), k), -np.inf, np.float32)
+        for i, (mine, values) in enumerate(self._search(probes, k)):
+            rows[i, : len(mine)], scores[i, : len(mine)] = mine, values
+        return rows, scores
+
+    def _scores(self, probes: np.ndarray, block: np.ndarray) -> np.ndarray:
+        """(probes, templates) scores."""
+        # For one probe this order reads memory twice as fast.
+        one = len(probes) == 1
+        scores: np.ndarray = (block @ probes[0])[None] if one else probes @ block.T
+        return scores
+
     def _blocks(self, probes: int) -> Iterator[tuple[int, int]]:
         """First and last row, exclusive, of what is compared with so many probes in one product."""
         start, end = 0, min(FIRST, self._rows)
@@ -63,6 +80,7 @@ class ExactGallery(Gallery):
         keep[rows] = False
         self._vectors = self._vectors[: self._rows][keep]
         self._labels = self._labels[: self._rows][keep]
+        self._ids = self._ids[: self._rows][keep]
         self._rows = len(self._labels)
 
     def _added(self, first: int) -> None:
@@ -70,3 +88,27 @@ class ExactGallery(Gallery):
 
     def _loaded(self, folder: Path, header: files.Header) -> None:
         """There is nothing beside the vectors."""
+
+
+class DistanceGallery(ExactGallery):
+    """Exact search by Euclidean distance, of vectors of any length; a score is minus the distance.
+
+    For limits that are distances, such as dlib's 0.6 between its network's own outputs.
+    """
+
+    kind = "distance"
+    unit = False
+
+    def _search(self, probes: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        found = []
+        for probe, (rows, _) in zip(probes, super()._search(probes, k), strict=True):
+            # Products lose digits where a distance is small, so those found are measured again.
+            scores = -np.linalg.norm(self._vectors[rows] - probe, axis=1)
+            order = np.lexsort((rows, -scores))
+            found.append((rows[order], scores[order]))
+        return found
+
+    def _scores(self, probes: np.ndarray, block: np.ndarray) -> np.ndarray:
+        lengths = np.einsum("nd,nd->n", block, block)
+        scores: np.ndarray = 2 * super()._scores(probes, block) - lengths
+        return scores

@@ -1,6 +1,6 @@
 """A gallery on disk: a folder of plain arrays and one JSON file that says which belong together.
 
-``gallery.json`` holds the space, the names and the names of the data files. Each save writes data
+``gallery.json`` holds the space, the people and the names of the data files. Each save writes data
 files under new names and replaces the JSON last, so a reader, and a gallery mapped from the files
 before, meets only whole ones. Nothing is pickled.
 """
@@ -26,13 +26,13 @@ FORMAT = "openfaceplus gallery"
 VERSION = 1
 HEADER = "gallery.json"
 _REMEDY = "save the gallery again, or copy the whole folder again"
-_DATA = re.compile(r"(vectors|labels|index)-[0-9a-f]{16}\.(npy|usearch)")
+_DATA = re.compile(r"(vectors|labels|ids|index)-[0-9a-f]{16}\.(npy|usearch)")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """What ``gallery.json`` says. ``files`` maps a part to its file, ``sha256`` to its hash where
-    a damaged one could not be told otherwise."""
+    a damaged one could not be told otherwise; ``given`` is how many templates were ever added."""
 
     kind: str
     space: str
@@ -41,6 +41,7 @@ class Header:
     people: list[str]
     files: dict[str, str]
     sha256: dict[str, str]
+    given: int = 0
 
 
 def write(folder: Path, header: Header, parts: Mapping[str, Callable[[IO[bytes]], Any]]) -> None:
@@ -83,6 +84,7 @@ def read_header(folder: Path) -> Header:
             f"{shown(path)}: version {version!r}, and this program reads {VERSION}; update it"
         )
     try:
+        data.setdefault("given", data.get("count"))
         header = Header(**data)
         sound = (
             all(isinstance(text, str) for text in (header.kind, header.space, *header.people))
@@ -90,6 +92,7 @@ def read_header(folder: Path) -> Header:
             and type(header.dim) is type(header.count) is int
             and header.dim > 0
             and header.count >= 0
+            and type(header.given) is int
             and all(_DATA.fullmatch(name) for name in header.files.values())
             and all(isinstance(text, str) for text in header.sha256.values())
         )

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 from openfaceplus.errors import PhotoError, StorageError, UsageError
 from openfaceplus.faces import Box, Face
 from openfaceplus.files import atomic_write, shown, sweep
-from openfaceplus.images import MAX_PIXELS, PhotoFile, read_photo, save_image, walk
+from openfaceplus.images import MAX_PIXELS, PhotoFile, save_image, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import Pipeline
-from openfaceplus.quality import flaw
 from openfaceplus.recipe import Recipe
-from openfaceplus.stages import workers
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.stages.tasks import Task, tasks_of
+from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.store.tables import Journal, Row, read_table, write_table
+from openfaceplus.store.vectors import encode_vector
+from openfaceplus.threads import processes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,19 +57,13 @@ class AlignOptions:
 class _Worker:
     """Aligns photos, in whichever process it is made."""
 
-    def __init__(self, recipe: Recipe, options: AlignOptions) -> None:
+    def __init__(self, recipe: Recipe, options: AlignOptions, embed: bool) -> None:
         self._pipeline = Pipeline(recipe, commercial=options.commercial, threads=1)
         self._options = options
+        self._embed = embed
 
     def __call__(self, task: Task) -> Row:
-        row = {
-            "person": task.person,
-            "photo": str(task.photo),
-            "chip": "",
-            "status": "ok",
-            "reason": "",
-            "fingerprint": task.fingerprint,
-        }
+        row = task.row()
         if not task.person:
             reason = f"{shown(task.photo)}: lies in no person's folder; move it into one"
             return row | {"status": "no_person", "reason": reason}
@@ -83,11 +78,14 @@ class _Worker:
         return row
 
     def _align(self, task: Task, row: Row) -> None:
-        photo = read_photo(task.photo, max_pixels=self._options.max_pixels)
-        row |= {"width": str(photo.width), "height": str(photo.height)}
         # All faces are looked for, since a training photo with several is worth a remark.
-        faces = self._pipeline.faces(photo)
-        row["faces"] = str(len(faces))
+        most = self._options.max_pixels
+        (seen,) = self._pipeline.look(
+            [task.photo], max_pixels=most, vectors="none", chips=True, photos=True
+        )
+        photo, faces = seen.or_raise().photo, seen.faces
+        assert photo is not None
+        row |= {"width": str(photo.width), "height": str(photo.height), "faces": str(len(faces))}
         if not faces:
             row |= {"status": "no_face", "reason": f"{shown(task.photo)}: no face found"}
             return
@@ -97,14 +95,15 @@ class _Worker:
             return
         face = faces[0]
         row |= face_to_row(face)
-        chip = self._pipeline.cut(photo, face)
-        problem = None if self._options.keep_flawed else flaw(chip)
-        if problem:
+        if (problem := seen.flaws[0]) and not self._options.keep_flawed:
             reason = f"{shown(task.photo)}: the face is {problem.replace('_', ' ')}"
             row |= {"status": problem, "reason": reason}
             return
-        save_image(task.chip, chip.pixels)
+        save_image(task.chip, seen.chips[0].pixels)
         row["chip"] = str(task.chip)
+        if self._embed:
+            (embedded,) = self._pipeline.look([photo], known=[[face]])
+            row["vector"] = encode_vector(embedded.vectors[0])
         if len(faces) > 1:
             row["reason"] = f"the most prominent of {len(faces)} faces"
 
@@ -128,13 +127,15 @@ def align(
     recipe: Recipe,
     options: AlignOptions | None = None,
     *,
+    embed: bool = False,
     jobs: int | None = None,
     progress: Progress = no_progress,
 ) -> Summary:
     """Align every photo below ``photos/<person>/`` into ``output/<person>/<photo>.png``.
 
     What an earlier run with the same settings made is kept, the rest is made anew, and chips of
-    photos that are gone are deleted. Every photo gets one row in ``output/alignment.csv``.
+    photos that are gone are deleted. Every photo gets one row in ``output/alignment.csv``. With
+    ``embed`` rows made anew have a ``vector`` for ``represent``, which need not read the photo.
 
     Raises UsageError if ``photos`` is no folder, StorageError if ``output`` cannot be written,
     ModelError before any work if a model is missing.
@@ -146,7 +147,7 @@ def align(
         )
     if output.resolve().is_relative_to(photos.resolve()):
         raise UsageError(f"{output}: lies inside {photos}; its chips would be taken for photos")
-    return align_files(files, output, recipe, options, jobs=jobs, progress=progress)
+    return align_files(files, output, recipe, options, embed=embed, jobs=jobs, progress=progress)
 
 
 def align_files(
@@ -156,6 +157,7 @@ def align_files(
     options: AlignOptions | None = None,
     *,
     keep_others: bool = False,
+    embed: bool = False,
     jobs: int | None = None,
     progress: Progress = no_progress,
 ) -> Summary:
@@ -179,13 +181,16 @@ def align_files(
         if (row := _still_good(known.get(os.path.abspath(task.photo)), task))
     }
     todo = [task for task in tasks if task.photo not in rows]
-    with journal, progress("align", len(todo)) as advance:
+    pool = Workers[Task, Row](_Worker, (recipe, options, embed), processes(jobs, len(todo)))
+    with pool, journal, progress("align", len(todo)) as advance:
         if not before:
             # From here on chips of two settings may lie side by side.
             (output / MANIFEST).unlink(missing_ok=True)
-        for row in workers.run(_Worker, (recipe, options), todo, jobs):
+        for done in pool.map(todo):
+            row = done.item.row() | done.row(done.item.photo) if isinstance(done, Lost) else done
             rows[Path(row["photo"])] = row
-            journal.add(row)
+            # Not its vector: an interrupted run may go on with another network.
+            journal.add({key: value for key, value in row.items() if key != "vector"})
             advance()
     ordered = others + [rows[task.photo] for task in tasks]
     if others:

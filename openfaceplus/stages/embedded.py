@@ -55,10 +55,12 @@ def embed_folder(
     """
     options = align.AlignOptions(keep_flawed=True, commercial=commercial)
     chips, embeddings = cache / "aligned-images", cache / "generated-embeddings"
-    aligned = align.align(photos, chips, recipe, options, jobs=jobs, progress=progress)
+    aligned = align.align(photos, chips, recipe, options, embed=recipe.views > 2, jobs=jobs,
+                          progress=progress)  # fmt: skip
     represent.represent(
-        chips, embeddings, recipe, jobs=jobs, commercial=commercial, progress=progress
-    )
+        chips, embeddings, recipe, aligned=aligned.rows, jobs=jobs, commercial=commercial,
+        progress=progress,
+    )  # fmt: skip
     vectors, paths = read_vectors(embeddings)
     found = dict(zip(paths, vectors, strict=True))
     names = [{row["photo"], Path(row["photo"]).name} for row in aligned.rows]

@@ -26,7 +26,7 @@ class OpenSetOptions:
     """``enrol`` photos of each of ``gallery`` people (None: all that have more), ``repeats`` draws.
 
     ``fars`` are the rates that thresholds are calibrated for without seeing the strangers, on
-    average or with the confidence ``sure``. ``classifier`` may be ``openface-svc``, a baseline.
+    average or with ``confidence_level``. ``classifier`` may be ``openface-svc``, a baseline.
     ``hold_out`` people who could be enrolled are strangers instead; None: a quarter of them where
     there are no strangers otherwise.
     """
@@ -36,7 +36,7 @@ class OpenSetOptions:
     repeats: int = 1
     classifier: str = "LinearSvm"
     fars: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1)
-    sure: float | None = None
+    confidence_level: float | None = None
     hold_out: int | None = None
 
 
@@ -109,7 +109,8 @@ def evaluate_openset(
         result["dir_at_fpir_spread"] = {
             f"{f:g}": float(np.std([run.probes.dir_at_fpir(f) for run in runs])) for f in FPIRS
         }
-    result["calibration"] = [_calibration(runs, far, options.sure) for far in first.thresholds]
+    level = options.confidence_level
+    result["calibration"] = [_calibration(runs, far, level) for far in first.thresholds]
     reliability = _reliability(runs)
     if reliability is not None:
         result["reliability_gap"] = reliability.gap
@@ -132,9 +133,7 @@ def split(
     if hold_out is None:
         able = sum(count > options.enrol for count in counts)
         hold_out = 0 if strangers or 1 in counts else max(1, able // 4)
-    made = protocols.openset_split(
-        people, options.enrol, options.gallery, seed, hold_out=hold_out
-    )
+    made = protocols.openset_split(people, options.enrol, options.gallery, seed, hold_out=hold_out)
     if not strangers and not len(made.unknown_unknowns):
         raise UsageError(
             "nobody has a single photo, so there are no strangers to search for",
@@ -173,7 +172,8 @@ def _run(folder: EmbeddedFolder, options: OpenSetOptions, seed: int, own: int) -
     _, near_scores, _ = _search(folder, model, drawn.known_unknowns)
     thresholds = {}
     if isinstance(model, Classifier):
-        thresholds = {far: model.calibrate(far, options.sure).value for far in options.fars}
+        level = options.confidence_level
+        thresholds = {far: model.calibrate(far, level).value for far in options.fars}
     right = np.array(
         [name == person for name, person in zip(known, people[drawn.probes], strict=True)]
     )
@@ -222,7 +222,7 @@ def _ranks(
     return np.array([(rank < k).sum() / len(probes) for k in range(1, min(most, len(names)) + 1)])
 
 
-def _calibration(runs: list[_Run], far: float, sure: float | None) -> dict[str, Any]:
+def _calibration(runs: list[_Run], far: float, level: float | None) -> dict[str, Any]:
     """Requested against achieved rate on strangers that the calibration never saw."""
     achieved = [run.probes.fpir_at(run.thresholds[far]) for run in runs]
     # Photos of one stranger depend on each other: each person counts once.
@@ -233,7 +233,7 @@ def _calibration(runs: list[_Run], far: float, sure: float | None) -> dict[str, 
     else:
         row["interval"] = tuple(np.quantile(achieved, [0.025, 0.975]).tolist())
         row["exceeded"] = float(np.mean(np.array(achieved) > far))
-    row["sure"] = sure
+    row["sure"] = level
     row["threshold"] = _mean(run.thresholds[far] for run in runs)
     row["dir"] = _mean(run.probes.dir_at(run.thresholds[far]) for run in runs)
     return row

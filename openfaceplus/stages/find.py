@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw, legend
-from openfaceplus.errors import PhotoError, UsageError
-from openfaceplus.faces import Face
+from openfaceplus.errors import UsageError
 from openfaceplus.files import shown, sweep
-from openfaceplus.images import MAX_PIXELS, Photo, read_photo, save_image, walk
+from openfaceplus.images import MAX_PIXELS, save_image, walk
 from openfaceplus.manifest import Manifest
-from openfaceplus.pipeline import Pipeline
-from openfaceplus.quality import flaw
+from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, recipe
-from openfaceplus.stages import contact_sheet, results_folder, workers
+from openfaceplus.stages import contact_sheet, results_folder
 from openfaceplus.stages.results_folder import (
     INDEX,
     JOURNAL,
@@ -26,7 +25,9 @@ from openfaceplus.stages.results_folder import (
     thumbnail_of,
 )
 from openfaceplus.stages.subjects import References, Rule, load_references
+from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.store.tables import Journal, write_table
+from openfaceplus.threads import processes
 from openfaceplus.verification import FAR, Comparer
 
 COLUMNS = (
@@ -97,13 +98,13 @@ def find(
     files = walk(unknowns)
     if not files:
         raise UsageError(f"{shown(unknowns)}: holds no photos; put the photos to search there")
-    jobs = workers.processes(jobs, len(files))
+    jobs = processes(jobs)
     before = results_folder.claimed(output)
     if before is None and not options.overwrite:
         results_folder.refuse_others(output)
     comparer = Comparer(
         options.chosen, far=options.far, distance=options.distance, table=options.table,
-        commercial=options.commercial, progress=progress,
+        max_pixels=options.max_pixels, commercial=options.commercial, progress=progress,
     )  # fmt: skip
     references, remarks = load_references(knowns, comparer, options.rule, options.table)
     numbers = legend(references.limits)
@@ -127,13 +128,10 @@ def find(
     ]
     pending = [task for task in tasks if not _is_done(kept.get(task.photo), task, output)]
     begin(references, remarks, len(files))
-    jobs = workers.processes(jobs, len(pending))
-    arguments = (
-        comparer.pipeline.recipe, references, output, options,
-        1 if jobs > 1 else workers.cores(),
-    )  # fmt: skip
+    arguments = (comparer.pipeline.recipe, references, output, options)
+    pool = Workers[_Task, Result](_Worker, arguments, processes(jobs, len(pending)))
     results: list[Result] = []
-    fresh = _fresh(arguments, pending, jobs, journal)
+    fresh = _fresh(pool, pending, journal)
     waiting = {task.photo for task in pending}
     for task in tasks:
         result = next(fresh) if task.photo in waiting else kept[task.photo]
@@ -163,10 +161,9 @@ class _Worker:
     """Looks at one photo after the other, in whichever process it is made."""
 
     def __init__(
-        self, chosen: Recipe, references: References, output: Path, options: FindOptions,
-        threads: int,
-    ) -> None:  # fmt: skip
-        self._pipeline = Pipeline(chosen, threads=threads, commercial=options.commercial)
+        self, chosen: Recipe, references: References, output: Path, options: FindOptions
+    ) -> None:
+        self._pipeline = Pipeline(chosen, commercial=options.commercial)
         self._references = references
         self._numbers = legend(references.limits)
         self._output = output
@@ -174,43 +171,43 @@ class _Worker:
         self._max_pixels = options.max_pixels
 
     def __call__(self, task: _Task) -> Result:
-        result: Result = {
-            "photo": task.photo, "picture": task.picture, "stamp": task.stamp, "status": "ok",
-            "reason": "", "faces": [], "matches": [],
-        }  # fmt: skip
-        try:
-            photo = read_photo(task.path, max_pixels=self._max_pixels)
-            faces = sorted(self._pipeline.faces(photo), key=lambda face: face.box.left)
-        except PhotoError as error:
-            return result | {"status": error.status, "reason": str(error), "picture": ""}
-        found = list(self._judge(photo, faces))
+        result = _result(task)
+        (seen,) = self._pipeline.look(
+            [task.path],
+            max_pixels=self._max_pixels,
+            vectors="network" if self._raw else "views",
+            photos=True,
+        )
+        if seen.error is not None:
+            return result | {
+                "status": seen.error.status, "reason": str(seen.error), "picture": "",
+            }  # fmt: skip
+        assert seen.photo is not None
+        judged = zip(seen.faces, self._judge(seen), strict=True)
+        pairs = sorted(judged, key=lambda pair: pair[0].box.left)
+        found = [row for _, row in pairs]
         marks = [
-            Mark(face.box.scaled(1 / photo.scale), self._label(row), row["decision"] == "match")
-            for face, row in zip(faces, found, strict=True)
+            Mark(
+                face.box.scaled(1 / seen.photo.scale), self._label(row), row["decision"] == "match"
+            )
+            for face, row in pairs
         ]
-        self._save(photo, marks, task)
+        self._save(seen.photo, marks, task)
         nobody = {} if found else {"status": "no_face", "reason": "no face found"}
         matches = sorted({face["subject"] for face in found if face["decision"] == "match"})
         return result | {"faces": found, "matches": matches} | nobody
 
-    def _judge(self, photo: Photo, faces: Sequence[Face]) -> Iterator[dict[str, Any]]:
-        views = [self._pipeline.views(photo, face) for face in faces]
-        if not views:
-            return
-        if self._raw:
-            vectors = self._pipeline.raw([chips[0] for chips in views])
-        else:
-            vectors = self._pipeline.embed(views)
-        for face, chips, vector in zip(faces, views, vectors, strict=True):
-            judged = self._references.judge(vector)
+    def _judge(self, seen: PhotoFaces) -> Iterator[dict[str, Any]]:
+        for face, vector, flaw in zip(seen.faces, seen.vectors, seen.flaws, strict=True):
+            match, accepted = self._references.judge(vector)
             # A limit that was measured holds for faces that can be judged; a given one for all.
-            problem = None if self._raw else flaw(chips[0])
-            known = judged.subject if problem is None else None
+            problem = None if self._raw else flaw
+            known = match.person if accepted and problem is None else None
             yield {
                 "box": list(face.box.rounded()),
                 "subject": known or "",
-                "distance": round(judged.distance, 4),
-                "reference": judged.reference,
+                "distance": round(-match.score, 4),
+                "reference": self._references.photos[match.template],
                 "decision": problem or ("other" if known is None else "match"),
             }
 
@@ -233,13 +230,23 @@ class _Worker:
         save_image(self._output / thumbnail_of(task.photo), draw(small, marks, unit=1300))
 
 
+def _result(task: _Task) -> Result:
+    return {
+        "photo": task.photo, "picture": task.picture, "stamp": task.stamp, "status": "ok",
+        "reason": "", "faces": [], "matches": [],
+    }  # fmt: skip
+
+
 def _fresh(
-    arguments: tuple[Any, ...], pending: Sequence[_Task], jobs: int, journal: Journal
+    pool: Workers[_Task, Result], pending: Sequence[_Task], journal: Journal
 ) -> Iterator[Result]:
     if not pending:
         return
-    with journal:
-        for result in workers.run(_Worker, arguments, pending, jobs):
+    with pool, journal:
+        for result in pool.map(pending):
+            if isinstance(result, Lost):
+                task = result.item
+                result = _result(task) | {**result.row(task.path), "picture": ""}
             # What failed is looked at again the next time.
             if result["status"] in FINE:
                 journal.add(result)

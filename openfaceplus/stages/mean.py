@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.errors import UsageError
 from openfaceplus.files import atomic_write
-from openfaceplus.images import read_photo, walk
+from openfaceplus.images import walk
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
-from openfaceplus.stages import workers
 from openfaceplus.stages.summary import Progress, no_progress
+from openfaceplus.stages.workers import Lost, Workers
+from openfaceplus.threads import processes
 
 
 class _Worker:
@@ -24,13 +25,11 @@ class _Worker:
         self._pipeline = Pipeline(chosen, commercial=commercial)
 
     def __call__(self, path: Path) -> np.ndarray | None:
-        try:
-            faces = self._pipeline.faces(read_photo(path), largest=True)
-        except PhotoError:
+        (found,) = self._pipeline.look([path], largest=True, vectors="none")
+        if not found.faces:
             return None
-        if not faces:
-            return None
-        box, points = faces[0].box, faces[0].landmarks
+        box, points = found.faces[0].box, found.faces[0].landmarks
+        assert points is not None
         return (points - (box.left, box.top)) / (box.width, box.height)
 
 
@@ -53,9 +52,12 @@ def mean_landmarks(
     if 0 < sample < len(paths):
         paths = sorted(random.Random(0).sample(paths, sample))
     found = []
-    with progress("landmarks", len(paths)) as advance:
-        for points in workers.run(_Worker, (predictor, commercial), paths, jobs):
-            if points is not None:
+    pool = Workers[Path, "np.ndarray | None"](
+        _Worker, (predictor, commercial), processes(jobs, len(paths))
+    )
+    with pool, progress("landmarks", len(paths)) as advance:
+        for points in pool.map(paths):
+            if points is not None and not isinstance(points, Lost):
                 found.append(points)
             advance()
     if not found:

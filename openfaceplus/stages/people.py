@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openfaceplus import verification
+from openfaceplus import photo_folder
 from openfaceplus.classify.classifier import Classifier
+from openfaceplus.classify.stored import pack
 from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.faces import ChipSpec
 from openfaceplus.files import sweep
@@ -123,7 +124,7 @@ def remove(classifier: Path, name: str, *, photos: bool = False) -> Receipt:
     rest: Classifier | None = model
     if name in model.people:
         vectors = int((model.labels == model.people.index(name)).sum())
-        rest = model.without(name) if len(model.people) > 1 else None
+        rest = model.without(model.ids[model.people.index(name)]) if len(model.people) > 1 else None
     files = _delete(made)
     _remove_if_empty(chips / name)
     table = chips / align.TABLE
@@ -139,7 +140,7 @@ def remove(classifier: Path, name: str, *, photos: bool = False) -> Receipt:
     files += _delete((embeddings / represent.JOURNAL, chips / align.JOURNAL))
     sweep(embeddings)
     sweep(chips)
-    files += verification.forget(name)
+    files += photo_folder.forget(name)
     bookkeeping.drop_vectors(embeddings, name)
     bookkeeping.drop_rows(embeddings / represent.TABLE, represent.COLUMNS, name)
     bookkeeping.drop_rows(table, align.COLUMNS, name)
@@ -187,8 +188,8 @@ def rename(classifier: Path, name: str, new: str) -> None:
         paths = [bookkeeping.renamed(path, name, new) for path in paths]
         write_vectors(classifier.parent, vectors, paths)
     names = tuple(new if person == name else person for person in model.people)
-    moved = tuple(bookkeeping.renamed(chip, name, new) for chip in model.chips)
-    replace(model, people=names, chips=moved).save(classifier)
+    moved = pack(bookkeeping.renamed(chip, name, new) for chip in model.chips)
+    replace(model, people=names, packed_chips=moved).save(classifier)
 
 
 def _check_name(name: str) -> None:

@@ -11,7 +11,10 @@ import numpy as np
 
 from openfaceplus import thresholds
 from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.faces import Match
 from openfaceplus.files import shown
+from openfaceplus.gallery import Gallery
+from openfaceplus.gallery.exact import DistanceGallery
 from openfaceplus.images import PhotoFile, walk
 from openfaceplus.verification import Comparer
 
@@ -37,7 +40,9 @@ class Rule:
             return cls(text)
         if name == "votes" and number.isdecimal() and int(number) >= 1:
             return cls("votes", int(number))
-        raise UsageError(f"--rule takes any, mean or votes:K with K from 1 up, not {text!r}")
+        raise UsageError(
+            f"a rule is any, mean or votes:K with K from 1 up, not {text!r}", field="rule"
+        )
 
     def comparisons(self, references: int) -> float:
         """How many comparisons' part of the rate each comparison gets.
@@ -54,38 +59,39 @@ class Rule:
         return bool((distances <= limit).sum() >= self.votes)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """``subject`` is None for somebody else; distance and reference are the nearest's."""
-
-    subject: str | None
-    distance: float
-    reference: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class References:
-    """(n, dimensions) float32 ``vectors`` of photos, whose they are, and each subject's limit."""
+    """A gallery by distance of the subjects' photos, template i of photo i, and their limits."""
 
-    vectors: np.ndarray
+    gallery: Gallery
     photos: Sequence[str]
     subjects: Sequence[str]
     limits: dict[str, float]
     rule: Rule
 
-    def judge(self, vector: np.ndarray) -> Judgement:
-        """Whose face a (dimensions,) vector is: of the subjects that accept it, the nearest."""
-        distances = np.linalg.norm(self.vectors - vector, axis=1)
-        names = np.array(self.subjects)
-        accepted = [
-            name
-            for name, limit in self.limits.items()
-            if self.rule.accepts(distances[names == name], limit)
-        ]
-        eligible = np.isin(names, accepted) if accepted else np.ones(len(names), bool)
-        best = int(np.where(eligible, distances, np.inf).argmin())
-        subject = self.subjects[best] if accepted else None
-        return Judgement(subject, float(distances[best]), self.photos[best])
+    @classmethod
+    def of(
+        cls, vectors: np.ndarray, photos: Sequence[str], subjects: Sequence[str],
+        limits: dict[str, float], rule: Rule, space: str = "",
+    ) -> References:  # fmt: skip
+        """Of (n, dimensions) vectors of n photos, and whom they show."""
+        gallery = DistanceGallery(space, vectors.shape[1])
+        gallery.add(subjects, vectors)
+        return cls(gallery, photos, subjects, limits, rule)
+
+    def judge(self, vector: np.ndarray) -> tuple[Match, bool]:
+        """The reference nearest to a (dimensions,) vector, and whether its subject accepts it.
+
+        Subjects that do come before those that do not.
+        """
+        matches = self.gallery.search(vector, len(self.gallery))[0]
+        distances: dict[str, list[float]] = {name: [] for name in self.limits}
+        for match in matches:
+            distances[match.person].append(-match.score)
+        for match in matches:
+            if self.rule.accepts(np.array(distances[match.person]), self.limits[match.person]):
+                return match, True
+        return matches[0], False
 
 
 def load_references(
@@ -119,7 +125,7 @@ def load_references(
     for name in counts:
         theirs = [i for i, subject in enumerate(subjects) if subject == name]
         remarks += _disagreements(name, stacked[theirs], [photos[i] for i in theirs], single)
-    return References(stacked, photos, subjects, limits, rule), remarks
+    return References.of(stacked, photos, subjects, limits, rule, comparer.space), remarks
 
 
 def _limit(
@@ -127,8 +133,9 @@ def _limit(
 ) -> float:
     if rule.votes > count:
         raise UsageError(
-            f"--rule votes:{rule.votes} needs as many references of {shown(name)}; {count} can be "
-            "used: add photos or ask for fewer votes"
+            f"votes:{rule.votes} needs as many references of {shown(name)}; {count} can be used",
+            field="rule",
+            remedy="add photos or ask for fewer votes",
         )
     if comparer.far is None:
         return comparer.limit()
@@ -153,7 +160,7 @@ def _disagreements(
     apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     nearest = apart.min(axis=1)
-    odd = np.flatnonzero(nearest > limit)
+    odd = np.flatnonzero(nearest > limit).tolist()
     if len(odd) == len(photos):
         return [
             f"the references of {shown(name)} disagree with one another (nearest pair "

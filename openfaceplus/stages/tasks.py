@@ -10,6 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from openfaceplus.images import PhotoFile
+from openfaceplus.store.tables import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,17 @@ class Task:
     photo: Path
     chip: Path
     fingerprint: str
+
+    def row(self) -> Row:
+        """What the table says of it before it is done."""
+        return {
+            "person": self.person,
+            "photo": str(self.photo),
+            "chip": "",
+            "status": "ok",
+            "reason": "",
+            "fingerprint": self.fingerprint,
+        }
 
 
 def tasks_of(

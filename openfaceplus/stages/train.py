@@ -54,8 +54,8 @@ def train(
     vectors, chips = read_vectors(folder)
     if not chips:
         raise TrainingError(
-            f"{folder}: holds no embedding; each person needs at least one photo in which a face "
-            "is found"
+            f"{folder}: holds no embedding",
+            remedy="each person needs at least one photo in which a face is found",
         )
     strangers = None if like is None else like.strangers
     if options.strangers is not None:
@@ -107,7 +107,7 @@ def _strangers(
     one
     in each folder in it."""
     if not folder.is_dir():
-        raise UsageError(f"{folder}: not a folder of strangers' photos")
+        raise UsageError(f"{folder}: not a folder of strangers' photos", field="strangers")
     paths = photos_in([folder])
     vectors: dict[Path, np.ndarray] = {}
     with progress("strangers", len(paths)) as advance:
@@ -150,7 +150,13 @@ def train_photos(
     """
     options = options or TrainOptions()
     aligned = align.align(
-        source, output / CHIPS, recipe, align_options, jobs=options.jobs, progress=progress
+        source,
+        output / CHIPS,
+        recipe,
+        align_options,
+        embed=recipe.views > 2 and device == "cpu",
+        jobs=options.jobs,
+        progress=progress,
     )
     if not aligned.succeeded:
         raise TrainingError(
@@ -163,6 +169,7 @@ def train_photos(
         output / CHIPS,
         embeddings,
         recipe,
+        aligned=aligned.rows,
         jobs=options.jobs,
         device=device,
         commercial=options.commercial,

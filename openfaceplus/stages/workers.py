@@ -1,128 +1,188 @@
-"""Work on many photos by several processes, with bounded memory and clean interruption."""
+"""Work on many items by processes that stay, with bounded memory and clean interruption."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import sys
+import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import forkserver, resource_tracker
-from types import ModuleType
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from openfaceplus.errors import OpenFacePlusError, UsageError
-from openfaceplus.threads import cores
+from openfaceplus.errors import OpenFacePlusError, UnreadablePhoto
+from openfaceplus.files import shown
+from openfaceplus.stages.worker_process import Died, Process, answer
+from openfaceplus.threads import processes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_worker: Callable[[Any], Any] | None = None
+_GRACE = 1.0  # seconds in which a process may finish its item when the pool is closed
 
 
-def processes(jobs: int | None, items: int) -> int:
-    """How many share so many items: ``jobs``, or one a core, and no more than there are items.
+@dataclass(frozen=True, slots=True)
+class Lost(Generic[Item]):
+    """Stands for the result of an item at which a process died twice."""
 
-    Raises UsageError for a number of jobs below one.
+    item: Item
+
+    def error(self, photo: str | os.PathLike[str]) -> UnreadablePhoto:
+        """What to say of the photo that it was about."""
+        reason = "the process that read it died, perhaps for lack of memory"
+        return UnreadablePhoto(f"{shown(photo)}: {reason}")
+
+    def row(self, photo: str | os.PathLike[str]) -> dict[str, str]:
+        """The same as columns of a table."""
+        error = self.error(photo)
+        return {"status": error.status, "reason": str(error)}
+
+
+class Workers(Generic[Item, Result]):
+    """Processes that apply ``make_worker(*arguments)`` to items until they are closed.
+
+    Each of ``jobs`` processes (default: one a core) starts when it is first needed and makes its
+    worker once. A process that dies, such as of a crash in native code, is replaced and its item
+    given again. ``make_worker``, its arguments, items and results must pickle, and may not be
+    defined in ``__main__``, which the processes do not import. One job runs in this process.
+    Several threads may map at a time: they share the processes, and each gets its own results in
+    order. After a fork the child starts its own processes.
     """
-    if jobs is not None and jobs < 1:
-        raise UsageError("--jobs takes a number from 1 up")
-    return min(cores() if jobs is None else jobs, max(1, items))
 
+    def __init__(
+        self,
+        make_worker: Callable[..., Callable[[Any], Any]],
+        arguments: tuple[Any, ...] = (),
+        jobs: int | None = None,
+    ) -> None:
+        self._jobs = processes(jobs)
+        self._make_worker, self._arguments = make_worker, arguments
+        self._closed = False
+        self._reset()
 
-def run(
-    make_worker: Callable[..., Callable[[Item], Result]],
-    arguments: tuple[Any, ...],
-    items: Iterable[Item],
-    jobs: int | None = None,
-) -> Iterator[Result]:
-    """Results of ``make_worker(*arguments)(item)`` in the order of the items.
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._here: Callable[[Any], Any] | None = None
+        self._lock = threading.Lock()
+        self._executor = ThreadPoolExecutor(self._jobs)  # one thread waits for one process
+        self._idle: list[Process] = []
+        self._all: set[Process] = set()
 
-    Each of ``jobs`` processes (default: one a core) makes its worker once; one job runs in this
-    process. Only a few items a process are in flight, so memory stays flat. Items and results
-    must pickle. Raises UsageError for a number of jobs below one, OpenFacePlusError if a worker
-    process dies.
-    """
-    items = list(items)
-    jobs = processes(jobs, len(items))
-    if jobs == 1:
-        yield from map(make_worker(*arguments), items)
-        return
-    # A forked child would inherit the threads' locks of libraries loaded here; a server started
-    # fresh does not.
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    _start_server_deaf()
-    executor = ProcessPoolExecutor(jobs, context, _start, (make_worker, arguments))
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            with _main_hidden():
-                waiting.append(executor.submit(_call, item))
-            if len(waiting) >= 4 * jobs:
+    def __enter__(self) -> Workers[Item, Result]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes; what they work on may be finished within a second."""
+        if self._closed or self._pid != os.getpid():
+            return
+        self._closed = True
+        timer = threading.Timer(_GRACE, self._end_all)
+        timer.daemon = True
+        timer.start()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        timer.cancel()
+        self._end_all()
+
+    def _end_all(self) -> None:
+        for process in tuple(self._all):
+            process.kill()
+
+    def map(self, items: Iterable[Item]) -> Iterator[Result | Lost[Item]]:
+        """Results in the order of the items, of which only a few are taken in advance.
+
+        An exception in a worker is raised here. Raises OpenFacePlusError if no process can start.
+        """
+        return self._stream(self._give, items)
+
+    def map_chunks(
+        self, chunks: Iterable[Sequence[Item]]
+    ) -> Iterator[Sequence[Result | Lost[Item]]]:
+        """The same for a worker that takes several items and gives a list of results.
+
+        Where a process dies, the items of its chunk are given one by one.
+        """
+        return self._stream(self._give_chunk, chunks)
+
+    def _stream(self, give: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        if self._pid != os.getpid():
+            self._reset()
+        if self._jobs == 1:
+            for item in items:
+                with self._lock:
+                    if self._here is None:
+                        self._here = self._make_worker(*self._arguments)
+                    result = self._here(item)
+                yield result
+            return
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for item in items:
+                while waiting and (len(waiting) >= 4 * self._jobs or waiting[0].done()):
+                    yield waiting.popleft().result()
+                waiting.append(self._executor.submit(give, item))
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _give(self, item: Item) -> Result | Lost[Item]:
+        for _ in range(2):
+            with suppress(Died):
+                result: Result = self._ask(item)
+                return result
+        return Lost(item)
+
+    def _give_chunk(self, chunk: Sequence[Item]) -> Sequence[Result | Lost[Item]]:
+        results: list[Result | Lost[Item]] = []
+        with suppress(Died):
+            results += self._ask(chunk)
+            return results
+        for item in chunk:
+            try:
+                results += self._ask([item])
+            except Died:
+                results.append(Lost(item))
+        return results
+
+    def _ask(self, item: Any) -> Any:
+        message = pickle.dumps(item)
+        process = self._free()
+        try:
+            reply = process.ask(message)
+        except Died:
+            self._drop(process)
+            raise
+        self._idle.append(process)
+        return answer(reply)
+
+    def _free(self) -> Process:
+        """A process that has made its worker and has nothing to do."""
+        with suppress(IndexError):
+            while not (process := self._idle.pop()).alive():
+                self._drop(process)
+            return process
+        message = pickle.dumps((self._make_worker, self._arguments))
+        reason = ""
+        for _ in range(2):
+            if self._closed:
+                raise CancelledError
+            try:
+                process = Process()
+                self._all.add(process)
+                answer(process.ask(message))
+                return process
+            except Died as death:
+                reason = str(death)
         raise OpenFacePlusError(
-            "a worker process died, perhaps for lack of memory; run the same command again to go "
-            "on where it stopped, with fewer --jobs"
-        ) from error
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+            f"worker processes cannot start: {reason}", remedy="use fewer processes", field="jobs"
+        )
 
-
-def _start_server_deaf() -> None:
-    """Start the fork server with Ctrl-C blocked, which its workers inherit.
-
-    Ctrl-C reaches the whole process group; the parent alone decides what it means. A worker that
-    ignored it only once it runs would die of it, with a traceback, while it still imports.
-    """
-    if os.name != "posix":
-        return
-    resource_tracker.ensure_running()  # unblocks signals itself, so before
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with _main_hidden():
-            forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _main_hidden() -> Iterator[None]:
-    """Within, new processes do not import the program's main module.
-
-    They need nothing from it, and a script that calls ``openfaceplus.train`` without a guard
-    ``if __name__ == "__main__"`` would train again in each of them.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _start(make_worker: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A parent that is killed cannot tell its workers to stop.
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _worker = make_worker(*arguments)
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _call(item: Any) -> Any:
-    assert _worker is not None
-    return _worker(item)
+    def _drop(self, process: Process) -> None:
+        process.kill()
+        self._all.discard(process)

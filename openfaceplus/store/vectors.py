@@ -6,6 +6,7 @@ from 1, and the path of the aligned photo; the person is the name of the folder 
 
 from __future__ import annotations
 
+import base64
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,15 +41,14 @@ def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
     Raises StorageError if a file is missing, is no table of finite numbers, or the two differ.
     """
     import numpy as np
-    import pandas as pd
 
     reps, labels = folder / "reps.csv", folder / "labels.csv"
     try:
         with labels.open(newline="", **_TEXT) as file:
             chips = [row[1] for row in csv.reader(file) if row]
-        vectors = pd.read_csv(reps, header=None).to_numpy(np.float32)
-    except pd.errors.EmptyDataError:
         vectors = np.empty((0, 0), np.float32)
+        if reps.stat().st_size:
+            vectors = np.loadtxt(reps, np.float32, comments=None, delimiter=",", ndmin=2)
     except FileNotFoundError as error:
         raise StorageError(f"{error.filename}: not there; {_REMEDY}") from error
     except (OSError, ValueError, IndexError, csv.Error) as error:
@@ -62,6 +62,18 @@ def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
     if not np.isfinite(vectors).all():
         raise StorageError(f"{reps}: holds numbers that are missing or infinite; {_REMEDY}")
     return vectors, chips
+
+
+def encode_vector(vector: np.ndarray) -> str:
+    """A (dimensions,) float32 vector as text for a journal, exactly."""
+    return base64.b64encode(vector.tobytes()).decode()
+
+
+def decode_vector(text: str) -> np.ndarray:
+    """The inverse of ``encode_vector``."""
+    import numpy as np
+
+    return np.frombuffer(base64.b64decode(text), np.float32)
 
 
 def person_of(chip: str) -> str:

@@ -34,7 +34,7 @@ class Model:
     url: str | None = None  # https, of the file itself
     package: str | None = None  # the pip package that carries it, in its folder models/
     alternative: str | None = None  # name of a model for those whom this licence excludes
-    accept: bool = False  # downloaded only after --accept-license
+    accept: bool = False  # downloaded only after its licence was accepted
     note: str = ""
 
 
@@ -81,7 +81,7 @@ _MODELS = (
         origin=_DLIB,
         package="face_recognition_models",
         alternative="dlib-landmarks-5",
-        note="5 landmarks (--landmarks 5) are as accurate and free",
+        note="5 landmarks are as accurate and free",
     ),
     Model(
         name="dlib-mmod",
@@ -176,6 +176,5 @@ def find(name: str) -> Model:
     except KeyError:
         near = get_close_matches(name, CATALOG, n=3, cutoff=0.4) or CATALOG
         raise UsageError(
-            f"no model is called {name!r}; did you mean {', '.join(near)}? "
-            "`openfaceplus models` lists all."
+            f"no model is called {name!r}", remedy=f"it may be {', '.join(near)}", field="name"
         ) from None

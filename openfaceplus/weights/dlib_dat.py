@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.errors import ModelCorrupt
+from openfaceplus.files import shown
+from openfaceplus.weights.source import read_regular
 
 _LAYER = re.compile(rb"\x01\x05(con_4)|\x01\x07(affine_)|\x01\x04(fc_2)")
 _TENSOR_VERSION = 2
@@ -28,24 +30,22 @@ def read_dlib_dat(path: Path | str) -> list[tuple[str, np.ndarray]]:
     them: flat for ``con_4`` (weights, then biases) and ``affine_`` (gamma, then beta), (inputs,
     outputs) for ``fc_2``. Raises ModelMissing and ModelCorrupt.
     """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelMissing(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    data = read_regular(path)
     layers, position = [], 0
     try:
         while found := _LAYER.search(data, position):
-            name = found[found.lastindex].decode()
+            name = found[found.lastindex or 0].decode()
             values, position = _tensor(data, found.end(), leading=2 if name == "fc_2" else 0)
             layers.append((name, values if name == "fc_2" else values.ravel()))
     except (IndexError, ValueError):
         raise ModelCorrupt(
-            f"{path}: breaks off or is damaged after {len(layers)} layers; "
-            "install or download it again"
+            f"{shown(path)}: breaks off or is damaged after {len(layers)} layers",
+            remedy="install or download it again",
         ) from None
     if not layers:
-        raise ModelCorrupt(f"{path}: no dlib network in this file; name a dlib .dat network")
+        raise ModelCorrupt(
+            f"{shown(path)}: no dlib network in this file", remedy="name a dlib .dat network"
+        )
     return layers
 
 

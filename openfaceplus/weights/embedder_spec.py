@@ -1,4 +1,4 @@
-"""What an embedding network of somebody else's wants of its input: known presets, or a JSON file.
+"""What an embedding network of somebody else's wants of its input: a preset, or a JSON file.
 
 A JSON object with any of the fields of ``EmbedderSpec``; those left out are the preset's:
 
@@ -18,9 +18,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.errors import ModelMissing, UsageError
+from openfaceplus.errors import UsageError
 from openfaceplus.faces import ChipSpec
+from openfaceplus.weights.source import read_regular
 
+_LARGEST = 1 << 20  # bytes of a JSON file
 TEMPLATES = ("arcface", "box", "dlib", "outerEyesAndNose", "innerEyesAndBottomLip")
 _PADDED = {"dlib": 0.25, "box": 0.125}  # templates that take a border, and how much by default
 
@@ -57,38 +59,26 @@ class EmbedderSpec:
         return asdict(self)
 
 
-PRESETS = {
-    "arcface": EmbedderSpec(),
-    "adaface": EmbedderSpec(colour="BGR"),
-    "sface": EmbedderSpec(mean=0.0, std=1.0),
-    # FaceNet learned boxes with a border, the face upright or not; see docs/models.md.
-    "facenet": EmbedderSpec(160, std=128.0, template="dlib", padding=0.35),
-    "onnx": EmbedderSpec(),
-}
-
-
-def read_spec(path: Path | str, preset: str = "onnx") -> EmbedderSpec:
+def read_spec(path: Path | str, preset: EmbedderSpec) -> EmbedderSpec:
     """The preset with what the JSON file changes.
 
     Raises ModelMissing for a file that cannot be read, UsageError for one that makes no sense.
     """
     try:
-        found = json.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise ModelMissing(f"{path}: cannot be read ({error.strerror}); check the path") from None
+        found = json.loads(read_regular(path, _LARGEST))
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: is no JSON ({error}); it takes an object of fields") from None
+        raise _wrong(f"{path}: is no JSON ({error})", "it takes an object of fields") from None
     if not isinstance(found, dict):
-        raise UsageError(f"{path}: holds no JSON object; it takes one, such as {{'size': 112}}")
-    return make_spec(found, PRESETS[preset], path)
+        raise _wrong(f"{path}: holds no JSON object", 'it takes one, such as {"size": 112}')
+    return make_spec(found, preset, path)
 
 
 def make_spec(values: Mapping[str, Any], preset: EmbedderSpec, origin: Path | str) -> EmbedderSpec:
     """``preset`` with ``values`` of ``origin``. Raises UsageError for what makes no sense."""
     known = [field.name for field in fields(EmbedderSpec)]
     if unknown := [key for key in values if key not in known]:
-        raise UsageError(f"{origin}: has no field {unknown[0]!r}; known are: {', '.join(known)}")
-    changes = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        raise _wrong(f"{origin}: has no field {unknown[0]!r}", f"known are: {', '.join(known)}")
+    changes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     if "template" in changes and "padding" not in changes:
         changes["padding"] = _PADDED.get(str(changes["template"]))
     spec = replace(preset, **changes)
@@ -101,28 +91,30 @@ def make_spec(values: Mapping[str, Any], preset: EmbedderSpec, origin: Path | st
     ):
         value = getattr(spec, name)
         if not any(value is one or (isinstance(one, str) and value == one) for one in allowed):
-            raise UsageError(
-                f"{origin}: {name} is {value!r}; it takes {', '.join(map(json.dumps, allowed))}"
-            )
+            takes = ", ".join(map(json.dumps, allowed))
+            raise _wrong(f"{origin}: {name} is {value!r}", f"it takes {takes}")
     if not _is_number(spec.size) or spec.size != int(spec.size) or not 16 <= spec.size <= 2048:
-        raise UsageError(f"{origin}: size is {spec.size!r}; it takes 16 to 2048 pixels")
+        raise _wrong(f"{origin}: size is {spec.size!r}", "it takes 16 to 2048 pixels")
     for name in ("mean", "std"):
         value = getattr(spec, name)
         numbers = value if isinstance(value, tuple) else (value,)
         if len(numbers) not in (1, 3) or not all(map(_is_number, numbers)):
-            raise UsageError(f"{origin}: {name} is {value!r}; it takes a number, or three")
+            raise _wrong(f"{origin}: {name} is {value!r}", "it takes a number, or three")
         if name == "std" and not all(number > 0 for number in numbers):
-            raise UsageError(f"{origin}: std is {value!r}; it takes numbers above 0")
-    takes = spec.template in _PADDED
-    if spec.padding is not None and not (takes and _is_number(spec.padding) and spec.padding >= 0):
-        raise UsageError(
-            f"{origin}: padding is {spec.padding!r}; {', '.join(_PADDED)} take a number from 0 up"
-        )
-    if takes and spec.padding is None:
+            raise _wrong(f"{origin}: std is {value!r}", "it takes numbers above 0")
+    padded = spec.template in _PADDED
+    if spec.padding is not None and not (padded and _is_number(spec.padding) and spec.padding >= 0):
+        words = f"{', '.join(_PADDED)} take a number from 0 up"
+        raise _wrong(f"{origin}: padding is {spec.padding!r}", words)
+    if padded and spec.padding is None:
         spec = replace(spec, padding=_PADDED[spec.template])
     if spec.output is not None and not isinstance(spec.output, str):
-        raise UsageError(f"{origin}: output is {spec.output!r}; it takes the name of an output")
+        raise _wrong(f"{origin}: output is {spec.output!r}", "it takes the name of an output")
     return replace(spec, size=int(spec.size))
+
+
+def _wrong(problem: str, remedy: str) -> UsageError:
+    return UsageError(problem, remedy=remedy, field="spec")
 
 
 def _is_number(value: object) -> bool:

@@ -16,9 +16,10 @@ from collections.abc import Callable, Generator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from openfaceplus.errors import LicenceError, ModelCorrupt, ModelMissing, StorageError
-from openfaceplus.files import atomic_write
+from openfaceplus.files import atomic_write, shown
 from openfaceplus.weights.catalog import CATALOG, Model, find
 from openfaceplus.weights.pins import cache_folder, pin, sha256_of
 
@@ -61,15 +62,15 @@ def require(
     """
     model = find(name)
     if commercial and not model.commercial:
-        raise LicenceError(_refusal(model))
+        raise _refusal(model)
     path = locate(name)
     if path is None:
         path = _download(model, accept, progress)
     problem = _problem(model, path)
     if problem:
         raise ModelCorrupt(
-            f"{path}: it {problem}. The file is damaged or another version: remove it and fetch it "
-            f"again ({_remedy(model)})."
+            f"{shown(path)}: it {problem}, so it is damaged or another version",
+            remedy=f"remove it and fetch it again ({_remedy(model)})",
         )
     if model.sha256 is None:
         try:
@@ -81,14 +82,14 @@ def require(
     return path
 
 
-def _refusal(model: Model) -> str:
-    text = f"{model.name} ({model.file}) may not be used with --commercial: {model.licence}."
+def _refusal(model: Model) -> LicenceError:
+    remedy = ""
     if model.alternative:
         other = CATALOG[model.alternative]
-        text += f" Use {other.name} instead ({other.purpose}; {other.licence})."
-    if model.note:
-        text += f" Note: {model.note}."
-    return text
+        remedy = f"use {other.name} instead ({other.purpose}; {other.licence})"
+    note = f" ({model.note})" if model.note else ""
+    problem = f"{model.name} ({model.file}) may not be used commercially: {model.licence}{note}"
+    return LicenceError(problem, remedy=remedy, field="commercial")
 
 
 def _remedy(model: Model) -> str:
@@ -111,7 +112,7 @@ def _md5(path: str, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, _new_md5).hexdigest()
 
 
-def _new_md5():
+def _new_md5() -> Any:
     return hashlib.md5(usedforsecurity=False)  # else hosts in FIPS mode refuse to compute it
 
 
@@ -137,12 +138,14 @@ def _download(model: Model, accept: bool, progress: Progress | None) -> Path:
     if model.accept and not accept:
         raise LicenceError(
             f"{model.name} is fetched only after its licence was accepted: {model.licence} "
-            f"({model.origin}). Add --accept-license if you agree to it."
+            f"({model.origin})",
+            remedy="accept it if you agree to it",
+            field="accept",
         )
     if model.url is None:
-        raise ModelMissing(_missing(model, "is not installed"))
+        raise _missing(model, "is not installed")
     if os.environ.get("OPENFACEPLUS_OFFLINE", "0") not in {"", "0"}:
-        raise ModelMissing(_missing(model, "is not here, and OPENFACEPLUS_OFFLINE is set"))
+        raise _missing(model, "is not here, and OPENFACEPLUS_OFFLINE is set")
     target = cache_folder() / "models" / model.file
     try:
         try:
@@ -151,9 +154,9 @@ def _download(model: Model, accept: bool, progress: Progress | None) -> Path:
             log.info("%s: %s; trying once more", model.url, error)
             _stream(model, target, progress)
     except _Broken as error:
-        raise ModelMissing(_missing(model, f"could not be downloaded: {error}")) from error
+        raise _missing(model, f"could not be downloaded: {error}") from error
     except StorageError as error:
-        raise ModelMissing(_missing(model, f"cannot be stored: {error}")) from error
+        raise _missing(model, f"cannot be stored: {error}") from error
     return target
 
 
@@ -170,7 +173,9 @@ def _stream(model: Model, target: Path, progress: Progress | None) -> None:
                 progress(done, total)
         file.flush()
         if problem := _problem(model, Path(file.name)):
-            raise ModelCorrupt(f"{model.url}: what came {problem}; thrown away. {_by_hand(model)}")
+            raise ModelCorrupt(
+                f"{model.url}: what came {problem}, and was thrown away", remedy=_by_hand(model)
+            )
 
 
 def _chunks(model: Model) -> Generator[tuple[bytes, int, int | None], None, None]:
@@ -190,7 +195,8 @@ def _chunks(model: Model) -> Generator[tuple[bytes, int, int | None], None, None
                 done += len(chunk)
                 if done > limit:
                     raise ModelCorrupt(
-                        f"{model.url}: sends more than {limit:,} bytes; stopped. {_by_hand(model)}"
+                        f"{model.url}: sends more than {limit:,} bytes, so it was stopped",
+                        remedy=_by_hand(model),
                     )
                 yield chunk, done, total
             if total is not None and done < total:
@@ -202,12 +208,14 @@ def _chunks(model: Model) -> Generator[tuple[bytes, int, int | None], None, None
         raise _Broken(str(error) or type(error).__name__) from error
 
 
-def _open(url: str):
+def _open(url: str) -> Any:
     """The response to a GET of ``url``, proxies as in the environment; https to the last hop."""
     import urllib.request
 
     class HttpsOnly(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, request, file, code, message, headers, address):
+        def redirect_request(
+            self, request: Any, file: Any, code: int, message: str, headers: Any, address: str
+        ) -> Any:
             _check_https(address)
             return super().redirect_request(request, file, code, message, headers, address)
 
@@ -221,8 +229,9 @@ def _check_https(url: str) -> None:
         raise OSError(f"{url} is not https; refused")
 
 
-def _missing(model: Model, reason: str) -> str:
-    return f"{model.file} ({model.name}: {model.purpose}) {reason}. {_by_hand(model)}"
+def _missing(model: Model, reason: str) -> ModelMissing:
+    problem = f"{model.file} ({model.name}: {model.purpose}) {reason}"
+    return ModelMissing(problem, remedy=_by_hand(model))
 
 
 def _by_hand(model: Model) -> str:
@@ -232,10 +241,10 @@ def _by_hand(model: Model) -> str:
     if model.sha256 or model.md5:
         known = f"sha256 {model.sha256}" if model.sha256 else f"md5 {model.md5}"
     if model.package:
-        how = f"Run: pip install {model.package}; or put the file"
+        how = f"run: pip install {model.package}; or put the file"
     else:
-        how = f"Fetch {model.url} elsewhere and put it"
+        how = f"fetch {model.url} elsewhere and put it"
     return (
         f"{how} as {model.file} ({known}) into one of: {places} "
-        "(OPENFACEPLUS_MODELS names further folders, OPENFACEPLUS_CACHE another cache)."
+        "(OPENFACEPLUS_MODELS names further folders, OPENFACEPLUS_CACHE another cache)"
     )

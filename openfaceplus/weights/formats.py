@@ -14,14 +14,17 @@ holds another network, and UnsafeFile for one that would run code; the path is i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.errors import ModelCorrupt
+from openfaceplus.files import shown
 from openfaceplus.weights.dlib_dat import read_dlib_dat
+from openfaceplus.weights.source import read_regular
 
 __all__ = [
     "Layer",
@@ -34,6 +37,7 @@ __all__ = [
     "read_torch7",
 ]
 
+_CSV_NUMBER = 64  # bytes that a number may take
 _CSV_SUFFIXES = {"weight": "w", "bias": "b", "running_mean": "m", "running_var": "v"}
 
 
@@ -77,16 +81,19 @@ def fit_shapes(
     for key, shape in shapes.items():
         values = found.get(key)
         if values is None:
-            raise ModelCorrupt(f"{path}: {key} is missing: another network; {_REMEDY}")
+            raise ModelCorrupt(f"{path}: {key} is missing: another network", remedy=_REMEDY)
         if values.shape != shape:
             raise ModelCorrupt(
-                f"{path}: {key} is {values.shape}, expected {shape}: another network; {_REMEDY}"
+                f"{path}: {key} is {values.shape}, expected {shape}: another network",
+                remedy=_REMEDY,
             )
         if not np.isfinite(values).all():
-            raise ModelCorrupt(f"{path}: {key} holds numbers that are none; {_REMEDY}")
+            raise ModelCorrupt(f"{path}: {key} holds numbers that are none", remedy=_REMEDY)
         fitted[key] = values
     if extra := [key for key in found if key not in fitted and not key.endswith(_COUNTER)]:
-        raise ModelCorrupt(f"{path}: has {extra[0]} too many: another network; {_REMEDY}")
+        raise ModelCorrupt(
+            f"{path}: has {shown(extra[0])[:200]} too many: another network", remedy=_REMEDY
+        )
     return fitted
 
 
@@ -104,7 +111,9 @@ def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
 def read_keras_h5(path: Path | str) -> dict[tuple[str, str], np.ndarray]:
     """All parameters of a Keras file, by layer and parameter: ("Bottleneck", "kernel")."""
     from openfaceplus.weights.keras_h5 import read
+    from openfaceplus.weights.trial import attempt
 
+    attempt("h5", path)
     return read(Path(path))
 
 
@@ -131,15 +140,14 @@ def read_csv_folder(path: Path | str, layers: Iterable[Layer]) -> dict[str, np.n
 
 
 def _read_csv(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    count = math.prod(shape)
+    data = read_regular(path, largest=_CSV_NUMBER * count + 1024)
     try:
-        text = path.read_text("ascii")
-    except OSError as error:
-        raise ModelMissing(
-            f"{path}: cannot be read ({error.strerror}); a folder of CSVs needs every layer's file"
-        ) from None
-    except UnicodeDecodeError:
-        raise ModelCorrupt(f"{path}: is no text of numbers; {_REMEDY}") from None
-    try:
-        return np.array(text.replace(",", " ").split(), np.float32).reshape(shape)
+        words = data.decode("ascii").replace(",", " ").split()
+        if len(words) != count:
+            raise ValueError(f"{len(words)} numbers")
+        return np.array(words, np.float32).reshape(shape)
     except ValueError as error:
-        raise ModelCorrupt(f"{path}: {error}, expected {shape} numbers; {_REMEDY}") from None
+        raise ModelCorrupt(
+            f"{shown(path)}: no text of {count} numbers ({error})", remedy=_REMEDY
+        ) from None

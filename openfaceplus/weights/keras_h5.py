@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.errors import ModelCorrupt
+from openfaceplus.extras import require
+from openfaceplus.files import shown
+from openfaceplus.weights.source import open_regular
 
+_LARGER, _LEAST = 4, 1 << 20  # what is read may have so many times the file, and so many bytes
 _REMEDY = "name the right file, or download it again"
 
 
@@ -18,24 +22,33 @@ def read(path: Path) -> dict[tuple[str, str], np.ndarray]:
     description in the file, which may hold code, is not looked at. Raises ModelMissing,
     ModelCorrupt.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise ModelMissing(f"{path}: reading .h5 files needs h5py; run: pip install h5py") from None
+    require("h5py", "facenet", f"{shown(path)}: reading .h5 files")
+    import h5py
+
+    file, size = open_regular(path)
+    file.close()
     found: dict[tuple[str, str], np.ndarray] = {}
+    room = _LARGER * size + _LEAST
 
     def take(name: str, node: object) -> None:
+        nonlocal room
         parts = name.split("/")
         # The optimizer's state lies in a tree of its own, under the same names.
-        if isinstance(node, h5py.Dataset) and len(parts) > 1 and parts[0] != "optimizer_weights":
-            found[parts[-2], parts[-1].partition(":")[0]] = np.asarray(node[()], np.float32)
+        if not isinstance(node, h5py.Dataset) or len(parts) < 2 or parts[0] == "optimizer_weights":
+            return
+        if node.external or node.is_virtual:
+            raise ValueError(f"{name} lies in another file, which is not read")
+        room -= 4 * node.size
+        if node.dtype.kind not in "fiu" or room < 0:
+            raise ValueError(f"{name} is {node.dtype} {node.shape}: no parameter")
+        found[parts[-2], parts[-1].partition(":")[0]] = np.asarray(node[()], np.float32)
 
     try:
-        with h5py.File(path, "r") as file:
-            file.visititems(take)
-    except FileNotFoundError:
-        raise ModelMissing(f"{path}: cannot be read (no such file); check the path") from None
+        with h5py.File(path, "r") as opened:
+            opened.visititems(take)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelCorrupt(f"{path}: no HDF5 file, or damaged ({reason}); {_REMEDY}") from None
+        raise ModelCorrupt(
+            f"{shown(path)}: no HDF5 file, or damaged ({shown(reason)[:200]})", remedy=_REMEDY
+        ) from None
     return found

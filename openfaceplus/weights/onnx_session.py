@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.errors import ModelCorrupt, ModelMissing
+from openfaceplus.errors import ModelCorrupt
 from openfaceplus.threads import thread_count
+from openfaceplus.weights.source import read_regular
+from openfaceplus.weights.trial import attempt
+
+_LOOPS = (b"Loop", b"Scan", b"SequenceMap")  # operators that may never end
+_SECONDS = 60  # for a run of a graph that has any
 
 
 class Session:
@@ -21,20 +27,36 @@ class Session:
 
     def __init__(self, graph: bytes, threads: int | None, name: str | Path) -> None:
         self._graph, self._threads, self._name = graph, threads, name
+        self._loops = any(name in graph for name in _LOOPS)
         self._session: Any = self._open()
         _sessions.add(self)
 
     def run(self, outputs: list[str] | None, feeds: dict[str, Any]) -> list[Any]:
         """The outputs named, or all of them, for inputs by their names."""
-        return self._current().run(outputs, feeds)
+        found: list[Any]
+        if not self._loops:
+            found = self._current().run(outputs, feeds)
+            return found
+        import onnxruntime
+
+        limit = onnxruntime.RunOptions()
+        limit.log_severity_level = 4
+        watch = threading.Timer(_SECONDS, setattr, (limit, "terminate", True))
+        watch.daemon = True
+        watch.start()
+        try:
+            found = self._current().run(outputs, feeds, limit)
+        finally:
+            watch.cancel()
+        return found
 
     def get_inputs(self) -> list[Any]:
         """What the graph takes, each with ``name``, ``type`` and ``shape``."""
-        return self._current().get_inputs()
+        return list(self._current().get_inputs())
 
     def get_outputs(self) -> list[Any]:
         """The same of what it gives."""
-        return self._current().get_outputs()
+        return list(self._current().get_outputs())
 
     def leave(self) -> None:
         """Use the open session no more, and never close it."""
@@ -60,7 +82,11 @@ class Session:
         # Its threads wait for each other by spinning, 1 ms or more; where other processes want the
         # cores that doubles the time. 50 us keep a single face as fast and end the waste.
         options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
-        options.log_severity_level = 3
+        # Weights outside the graph would be read from the working folder.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", "/nonexistent"
+        )
+        options.log_severity_level = 4
         try:
             return onnxruntime.InferenceSession(
                 self._graph, options, providers=["CPUExecutionProvider"]
@@ -74,8 +100,8 @@ class Session:
             errors.RuntimeException,
         ) as error:
             raise ModelCorrupt(
-                f"{self._name}: no ONNX graph that can be run ({error}); "
-                "download or export it again"
+                f"{self._name}: no ONNX graph that can be run ({error})",
+                remedy="download or export it again",
             ) from None
 
 
@@ -99,12 +125,9 @@ def open_session(
     Raises ModelMissing for a file that cannot be read, ModelCorrupt for what is no graph.
     """
     if isinstance(graph, Path):
+        attempt("onnx", graph)
         name = name or graph
-        try:
-            graph = graph.read_bytes()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ModelMissing(f"{name}: cannot be read ({reason}); check the path") from None
+        graph = read_regular(graph)
     return Session(graph, threads, name or "the graph")
 
 
@@ -119,6 +142,7 @@ def run_session(
     except (errors.Fail, errors.InvalidArgument, errors.RuntimeException) as error:
         reason = (str(error).strip().splitlines() or ["unknown"])[0]
         raise ModelCorrupt(
-            f"{name}: the graph fails when run ({reason}); export it again, or describe its input "
-            "with --embedder-spec"
+            f"{name}: the graph fails when run ({reason})",
+            remedy="export it again, or describe its input in a spec",
+            field="spec",
         ) from None

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from openfaceplus.errors import ModelCorrupt, ModelMissing, StorageError
 from openfaceplus.files import atomic_write, shown
+from openfaceplus.weights.source import open_regular
 
 
 def cache_folder() -> Path:
@@ -28,7 +29,7 @@ def cache_folder() -> Path:
     if not base.startswith("/"):
         base = os.path.expanduser("~/.cache")
     if not base.startswith("/"):
-        raise StorageError("there is no home folder for the cache: set OPENFACEPLUS_CACHE")
+        raise StorageError("there is no home folder for the cache", remedy="set OPENFACEPLUS_CACHE")
     return Path(base, "openfaceplus")
 
 
@@ -45,10 +46,11 @@ def pin(path: str | os.PathLike[str], *, renew: bool = False) -> str:
     ``ModelCorrupt`` where it changed, ``StorageError`` where nothing can be recorded.
     """
     try:
+        open_regular(path)[0].close()
         found = sha256_of(path)
     except OSError as error:
         raise ModelMissing(
-            f"{shown(path)}: {error.strerror}. Name a readable file of weights."
+            f"{shown(path)}: cannot be read ({error.strerror})", remedy="check the path"
         ) from error
     key = str(Path(path).resolve())
     pinned = None if renew else _read(_register()).get(key)
@@ -58,10 +60,21 @@ def pin(path: str | os.PathLike[str], *, renew: bool = False) -> str:
             pins[key] = pinned
     if pinned != found:
         raise ModelCorrupt(
-            f"{shown(path)}: changed since it was first used (sha256 was {pinned}, is {found}). "
-            f"If you replaced it yourself, run: openfaceplus models pin {shown(path)}"
+            f"{shown(path)}: changed since it was first used (sha256 was {pinned}, is {found})",
+            remedy=f"if you replaced it yourself, run: openfaceplus models pin {shown(path)}",
         )
     return found
+
+
+def passed(trial: str) -> bool:
+    """Whether ``record`` was called with it; see ``weights.trial``."""
+    return trial in _read(_register())
+
+
+def record(trial: str) -> None:
+    """Remember a trial that a file passed. Raises StorageError where nothing can be recorded."""
+    with _locked(_register()) as pins:
+        pins[trial] = "passed"
 
 
 @lru_cache(maxsize=256)
@@ -83,8 +96,8 @@ def _read(register: Path) -> dict[str, str]:
         pins = error
     if not isinstance(pins, dict):
         raise StorageError(
-            f"{register}: cannot be read as the register of pinned files ({pins}). Restore it, or "
-            "remove it to pin each file anew."
+            f"{shown(register)}: cannot be read as the register of pinned files ({pins})",
+            remedy="restore it, or remove it to pin each file anew",
         )
     return pins
 
@@ -102,6 +115,6 @@ def _locked(register: Path) -> Iterator[dict[str, str]]:
                 file.write(json.dumps(pins, indent=1, sort_keys=True).encode())
     except OSError as error:
         raise StorageError(
-            f"{register}: cannot be written ({error.strerror}), so no file can be pinned. Set "
-            "OPENFACEPLUS_CACHE to a folder that can."
+            f"{shown(register)}: cannot be written ({error.strerror}), so no file can be pinned",
+            remedy="set OPENFACEPLUS_CACHE to a folder that can",
         ) from error

@@ -1,106 +1,177 @@
-"""Reading torch's state dicts; whatever else a ``.pt`` may hold is refused unrun."""
+"""Reading torch's state dicts without torch; whatever else a ``.pt`` may hold is refused unrun.
+
+Now a file is a zip archive, nothing in it compressed: ``data.pkl`` names the tensors, and the
+numbers of each storage are a member ``data/<key>``. Before torch 1.6 it was pickles in a row (a
+number, a version, the machine, the tensors, the keys of storages) and then each storage, its count
+in front. Source: torch/serialization.py.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import io
-import pickle
-import pickletools
-import re
+import math
 import struct
-import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from openfaceplus.errors import ModelCorrupt, ModelMissing, UnsafeFile
+from openfaceplus.errors import ModelCorrupt, UnsafeFile
+from openfaceplus.files import shown
+from openfaceplus.weights import arrays
+from openfaceplus.weights.inert import DAMAGE, Bounded, Foreign, Known, Pickle
+from openfaceplus.weights.source import open_regular
 
-_HARMLESS = re.compile(
-    r"collections\.OrderedDict|torch\._utils\._rebuild_\w+|torch(\.cuda)?\.\w+Storage"
-)
-_PICKLE_LIMIT = 1 << 24  # bytes; a state dict's own pickle has kilobytes, its tensors lie beside it
-# What torch.load was seen to raise on files cut off, with bytes changed, or of other kinds.
-_DAMAGE = (
-    RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, EOFError,
-    OverflowError, MemoryError, ImportError, struct.error, zlib.error, pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)  # fmt: skip
+_MAGIC = 0x1950A86A20F9469CFC6C
+_DIRECTORY = 1 << 24  # bytes of an archive's list of members
+_LARGER = 8  # times the file, what is read may be: bytes become floats, and some share numbers
+_KINDS = {
+    "Float": "<f4", "Double": "<f8", "Half": "<f2", "Byte": "|u1", "Char": "|i1", "Short": "<i2",
+    "Int": "<i4", "Long": "<i8", "Bool": "|u1",
+}  # fmt: skip
+
+
+class _Storage:
+    """A row of ``count`` numbers; ``values`` are there once they were read."""
+
+    def __init__(self, dtype: str, count: int) -> None:
+        self.dtype, self.count, self.values = dtype, count, np.empty(0)
+
+
+class _Tensor:
+    """A tensor's place in its storage."""
+
+    def __init__(self, storage: Any, start: Any, shape: Any, strides: Any, *_: Any) -> None:
+        numbers = (start, *shape, *strides)
+        if type(storage) is not _Storage or any(type(n) is not int or n < 0 for n in numbers):
+            raise ValueError("a tensor that is none")
+        last = start + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+        count = math.prod(shape)
+        # Strides of 0 could make a tensor of any size of one number.
+        if count > storage.count or (count and last >= storage.count):
+            raise ValueError(f"a tensor {shape} is larger than its {storage.count} numbers")
+        self.storage, self.start, self.shape, self.strides = storage, start, shape, strides
+        self.count = count
+
+    def array(self) -> np.ndarray:
+        values = self.storage.values
+        if len(values) != self.storage.count:
+            raise ValueError("a tensor without its numbers")
+        strides = [step * values.itemsize for step in self.strides]
+        view = np.lib.stride_tricks.as_strided(values[self.start :], self.shape, strides)
+        return np.array(view, np.float32, order="C")
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """All tensors of the state dict in ``path`` as float32; see ``formats``."""
-    import torch
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about old forms of storage; not the user's concern
-            found = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(found, dict):
-            raise TypeError(f"it holds a {type(found).__name__}, not a state dict")
-        return {_key(key): _values(key, value) for key, value in found.items()}
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelMissing(f"{path}: cannot be read ({reason}); check the path") from None
-    except _DAMAGE as error:
-        if name := _named(path):
+    file, size = open_regular(path)
+    with file:
+        try:
+            found = (_read_zip if file.read(2) == b"PK" else _read_row)(file, size)
+            if type(found) is not dict:
+                raise TypeError(f"it holds a {type(found).__name__}, not a state dict")
+            for key, value in found.items():
+                if type(value) is not _Tensor:
+                    raise TypeError(f"{key} is a {type(value).__name__}, not a tensor")
+            if 4 * sum(tensor.count for tensor in found.values()) > _LARGER * size:
+                raise ValueError("its tensors are the same numbers again and again")
+            return {key: value.array() for key, value in found.items()}
+        except Foreign as error:
             raise UnsafeFile(
-                f"{path}: would call {name} when loaded, so nothing in it was run; "
-                "name a file of weights alone (a state dict)"
+                f"{shown(path)}: would call {shown(str(error)[:200])} when loaded, so nothing in "
+                "it was run",
+                remedy="name a file of weights alone (a state dict)",
             ) from None
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelCorrupt(
-            f"{path}: no torch state dict, or damaged ({first_line}); "
-            "name the right file, or download it again"
-        ) from None
+        except (*DAMAGE, OSError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+            raise ModelCorrupt(
+                f"{shown(path)}: no torch state dict, or damaged ({shown(str(error)[:200])})",
+                remedy="name the right file, or download it again",
+            ) from None
 
 
-def _key(key: object) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"{key!r} is no name of a tensor")
-    return key
+class _Directory:
+    """A file that refuses a list of members that would take much memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.largest = file, _DIRECTORY
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, count: int = _DIRECTORY) -> bytes:
+        if count > self.largest:
+            raise ValueError("it has too many members")
+        return self.file.read(count)
 
 
-def _values(key: str, value: object) -> np.ndarray:
-    import torch
-
-    if not isinstance(value, torch.Tensor):
-        raise TypeError(f"{key} is a {type(value).__name__}, not a tensor")
-    return value.detach().to(torch.float32).numpy()
-
-
-def _named(path: Path) -> str | None:
-    """The first thing the file's pickle names that is not part of a state dict; nothing is run."""
-    # Where it is no pickle to its end, what it named before that counts.
-    with contextlib.suppress(OSError, *_DAMAGE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in _names(io.BytesIO(_pickles(path))):
-            if not _HARMLESS.fullmatch(name):
-                return name
-    return None
-
-
-def _names(pickles: io.BytesIO) -> Iterator[str]:
-    """What pickles that follow each other name, with its module."""
-    strings: list[str] = []
-    while True:  # genops ends with a pickle, and raises where none begins
-        for opcode, argument, _ in pickletools.genops(pickles):
-            if opcode.name in ("GLOBAL", "INST"):
-                yield argument.replace(" ", ".")
-            elif opcode.name == "STACK_GLOBAL":
-                yield ".".join(strings[-2:])
-            elif isinstance(argument, str):
-                strings.append(argument)
+def _read_zip(file: BinaryIO, size: int) -> Any:
+    """What an archive holds."""
+    source = _Directory(file)
+    with zipfile.ZipFile(source) as archive:
+        source.largest = size
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed")
+        if sum(member.file_size for member in members) > size:
+            raise ValueError("its parts overlap")
+        names = {member.filename for member in members}
+        (listed,) = (name for name in names if name.endswith("data.pkl"))
+        folder = listed.removesuffix("data.pkl")
+        order = f"{folder}byteorder"
+        if order in names and archive.read(order) != b"little":
+            raise ValueError("its numbers are of foreign byte order")
+        text = archive.read(listed)
+        found, storages = _tree(Bounded(io.BytesIO(text), len(text)))
+        for key, storage in storages.items():
+            data = archive.read(f"{folder}data/{key}")
+            storage.values = arrays.view(storage.dtype, (storage.count,), data, 0)
+    return found
 
 
-def _pickles(path: Path) -> bytes:
-    """The pickles in the file: in a zip archive now, one after another in older files."""
-    if not zipfile.is_zipfile(path):
-        with open(path, "rb") as file:
-            return file.read(_PICKLE_LIMIT)
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.endswith("data.pkl")]
-        with archive.open(names[0]) as file:
-            return file.read(_PICKLE_LIMIT)
+def _read_row(file: BinaryIO, size: int) -> Any:
+    """What pickles in a row hold."""
+    file.seek(0)
+    stream = Bounded(file, size)
+    magic, version, _ = (_tree(stream)[0] for _ in range(3))
+    if (magic, version) != (_MAGIC, 1001):
+        raise ValueError("it begins otherwise than torch's files")
+    found, storages = _tree(stream)
+    for key in _tree(stream)[0]:
+        storage = storages[key]
+        (count,) = struct.unpack("<q", stream.read(8))
+        if count != storage.count:
+            raise ValueError("a storage of another size than its tensors'")
+        data = stream.read(count * np.dtype(storage.dtype).itemsize)
+        storage.values = arrays.view(storage.dtype, (count,), data, 0)
+    return found
+
+
+def _tree(stream: Bounded) -> tuple[Any, dict[str, _Storage]]:
+    """What a pickle holds, its tensors described, and the storages that it names."""
+    storages: dict[str, _Storage] = {}
+
+    def storage(identity: Any) -> _Storage:
+        what, kind, key, _, count, *view = identity
+        whole = what == "storage" and view in ([], [None]) and count >= 0
+        if not whole or type(key) is not str or type(count) is not int:
+            raise ValueError("a storage that is none")
+        made = storages.setdefault(key, _Storage(kinds[kind], count))
+        if (made.dtype, made.count) != (kinds[kind], count):
+            raise ValueError("a storage of two kinds")
+        return made
+
+    kinds = {Known(): dtype for dtype in _KINDS.values()}
+    names = {f"torch.{name}Storage": kind for name, kind in zip(_KINDS, kinds, strict=True)}
+    names |= {name.replace("torch.", "torch.cuda."): kind for name, kind in names.items()}
+    known = names | {
+        "collections.OrderedDict": Known(lambda: {}),
+        "torch._utils._rebuild_tensor": Known(_Tensor),
+        "torch._utils._rebuild_tensor_v2": Known(_Tensor),
+        "torch._utils._rebuild_parameter": Known(lambda tensor, *_: tensor),
+    }
+
+    def build(target: Any, state: Any) -> Any:
+        if type(target) is not dict:  # whose versions of modules are of no use here
+            raise ValueError("a state of what is no state dict")
+        return target
+
+    return Pickle(stream, known, build, storage).read(), storages

@@ -18,7 +18,9 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from openfaceplus.compat.face_recognition import models
+from openfaceplus.decoding import Photo
 from openfaceplus.errors import UsageError
+from openfaceplus.faces import Box, Face
 
 if TYPE_CHECKING:
     import os
@@ -143,19 +145,26 @@ def face_encodings(
 
     jitters = operator.index(num_jitters)
     picture = _plain(face_image)
-    shapes = _raw_face_landmarks(picture, known_face_locations, model)
-    if not shapes:
+    rectangles = _rectangles(picture, known_face_locations)
+    if not rectangles:
         return []
     if picture.ndim != 3:
         raise NotRGB(
             f"a picture of shape {picture.shape} cannot be encoded; load it as RGB, or give "
             "numpy.stack([picture] * 3, axis=-1)"
         )
-    spec = models.embedder().chip
-    chips = [dlib.get_face_chip(picture, shape, spec.size, spec.padding) for shape in shapes]
+    faces = [
+        Face(Box(one.left(), one.top(), one.right() + 1, one.bottom() + 1), 1.0)
+        for one in rectangles
+    ]
+    # A Photo is taken as it is, whatever its size.
+    photo = Photo(picture, 1.0, picture.shape[1], picture.shape[0])
+    (found,) = models.pipeline(5 if model == "small" else 68).look(
+        [photo], known=[faces], vectors="network" if jitters <= 1 else "none", chips=True
+    )
     if jitters <= 1:
-        return [np.array(v, np.float64) for v in models.embedder().embed(np.stack(chips))]
-    copies = (np.stack(dlib.jitter_image(chip, jitters)) for chip in chips)
+        return [np.array(vector, np.float64) for vector in found.vectors]
+    copies = (np.stack(dlib.jitter_image(chip.pixels, jitters)) for chip in found.chips)
     return [models.embedder().embed(faces).mean(axis=0, dtype=np.float64) for faces in copies]
 
 
@@ -165,7 +174,8 @@ def face_distance(
     """Euclidean distances, (n,), of n encodings to one of (128,); smaller is more alike."""
     if len(face_encodings) == 0:
         return np.empty(0)
-    return np.linalg.norm(np.asarray(face_encodings) - face_to_compare, axis=1)
+    distances: np.ndarray = np.linalg.norm(np.asarray(face_encodings) - face_to_compare, axis=1)
+    return distances
 
 
 def compare_faces(
@@ -184,8 +194,11 @@ def _raw_face_locations(
     img: np.ndarray, number_of_times_to_upsample: int = 1, model: str = "hog"
 ) -> Any:
     """dlib's rectangles, or for "cnn" its mmod_rectangles."""
-    detector = models.cnn_detector() if model == "cnn" else models.hog_detector()
-    return detector(_plain(img), number_of_times_to_upsample)
+    if model != "cnn":
+        return models.hog_detector()(_plain(img), number_of_times_to_upsample)
+    detector = models.cnn_detector()
+    with models.cnn_lock:
+        return detector(_plain(img), number_of_times_to_upsample)
 
 
 def _raw_face_locations_batched(
@@ -193,7 +206,9 @@ def _raw_face_locations_batched(
 ) -> Any:
     """For each picture dlib's mmod_rectangles."""
     pictures = [_plain(image) for image in images]
-    return models.cnn_detector()(pictures, number_of_times_to_upsample, batch_size=batch_size)
+    detector = models.cnn_detector()
+    with models.cnn_lock:
+        return detector(pictures, number_of_times_to_upsample, batch_size=batch_size)
 
 
 def _raw_face_landmarks(
@@ -202,13 +217,19 @@ def _raw_face_landmarks(
     model: str = "large",
 ) -> list[dlib.full_object_detection]:
     """dlib's full_object_detections."""
-    if face_locations is None:
-        rectangles = _raw_face_locations(face_image)
-    else:
-        rectangles = [_css_to_rect(location) for location in face_locations]
     predictor = models.predictor(5 if model == "small" else 68)
     picture = _plain(face_image)
-    return [predictor(picture, rectangle) for rectangle in rectangles]
+    return [predictor(picture, one) for one in _rectangles(picture, face_locations)]
+
+
+def _rectangles(
+    picture: np.ndarray, locations: Sequence[Location] | None
+) -> Sequence[dlib.rectangle]:
+    """Those of the locations, or of the faces found."""
+    if locations is None:
+        found: Sequence[dlib.rectangle] = _raw_face_locations(picture)
+        return found
+    return [_css_to_rect(location) for location in locations]
 
 
 def _plain(picture: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from openfaceplus.errors import OpenFacePlusError
 from openfaceplus.files import shown
-from openfaceplus.stages import workers
+from openfaceplus.stages.workers import Lost, Workers
+from openfaceplus.threads import processes
 
 try:
     import click
@@ -47,13 +48,17 @@ def run(lines: Callable[[str], list[str]], image_to_check: str, cpus: int) -> No
     folder = os.path.isdir(image_to_check)
     files = image_files_in_folder(image_to_check) if folder else [image_to_check]
     failed = False
-    jobs = None if cpus < 0 else cpus
-    for found, problem in workers.run(_Attempt, (lines,), files, jobs):
-        for line in found:
-            click.echo(shown(line))
-        if problem is not None:
-            click.echo(shown(problem), err=True)
-            failed = True
+    jobs = processes(None if cpus < 0 else cpus, len(files))
+    with Workers[str, "tuple[list[str], str | None]"](_Attempt, (lines,), jobs) as pool:
+        for result in pool.map(files):
+            if isinstance(result, Lost):
+                result = [], problem_of(result.error(result.item), result.item)
+            found, problem = result
+            for line in found:
+                click.echo(shown(line))
+            if problem is not None:
+                click.echo(shown(problem), err=True)
+                failed = True
     if failed:
         sys.exit(1)
 

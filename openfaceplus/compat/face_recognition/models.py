@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock, local
 from typing import TYPE_CHECKING
 
 from openfaceplus import weights
@@ -10,15 +11,21 @@ from openfaceplus import weights
 if TYPE_CHECKING:
     import dlib
 
-    from openfaceplus.embedding.dlib_resnet import DlibResnet
+    from openfaceplus.embedding.base import Embedder
+    from openfaceplus.pipeline import Pipeline
+
+cnn_lock = Lock()
+"""Held while the CNN detector runs: one object cannot serve two threads."""
+_own = local()
 
 
-@lru_cache(maxsize=1)
 def hog_detector() -> dlib.fhog_object_detector:
-    """dlib's frontal face detector."""
-    import dlib
+    """dlib's frontal face detector, of each thread its own: one cannot serve two."""
+    if not hasattr(_own, "hog"):
+        from openfaceplus.detect.hog_filters import detectors
 
-    return dlib.get_frontal_face_detector()
+        _own.hog = detectors(weights.cache_folder() / "detectors")[-1]
+    return _own.hog
 
 
 @lru_cache(maxsize=1)
@@ -42,12 +49,18 @@ def predictor(points: int) -> dlib.shape_predictor:
     return dlib.shape_predictor(str(weights.require(MODELS[points])))
 
 
-@lru_cache(maxsize=1)
-def embedder() -> DlibResnet:
-    """dlib's face network, on all cores; on one in a process of a pool."""
-    from openfaceplus.embedding.dlib_resnet import DlibResnet
+@lru_cache(maxsize=2)
+def pipeline(points: int) -> Pipeline:
+    """What aligns by 5 or 68 landmarks and embeds, on all cores; on one in a process of a pool."""
+    from openfaceplus.pipeline import Pipeline
+    from openfaceplus.recipe import recipe
 
-    return DlibResnet()
+    return Pipeline(recipe(landmarks=points, views=1))
+
+
+def embedder() -> Embedder:
+    """dlib's face network."""
+    return pipeline(5).embedder
 
 
 @lru_cache(maxsize=1)

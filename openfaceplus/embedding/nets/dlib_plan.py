@@ -88,7 +88,7 @@ def fold(layers: list[tuple[str, np.ndarray]], path: Path | str) -> Weights:
         for number in range(count):
             convs = conv(channels, inputs, 3), conv(channels, channels, 3)
             down = short is not None and number == 0
-            blocks.append(Block(*convs, down, channels - inputs, short if down else 0))
+            blocks.append(Block(*convs, down, channels - inputs, (short or 0) if down else 0))
             inputs = channels
     last = take("fc_2", inputs * DIM).reshape(inputs, DIM)
     if next(rest, None) is not None:

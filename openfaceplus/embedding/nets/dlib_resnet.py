@@ -16,8 +16,10 @@ class DlibResnetModule(nn.Module):
         super().__init__()
         self.stem = _conv(weights.stem, stride=2, padding=0)
         self.blocks = nn.Sequential(*map(_Residual, weights.blocks))
+        self.last: Tensor
         self.register_buffer("last", torch.tensor(weights.last))
-        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: Tensor) -> Tensor:
         # NHWC pixels seen as NCHW are what torch calls channels_last: nothing is copied.

@@ -106,7 +106,8 @@ class InceptionResnetV1(nn.Module):
         """Take over the values of ``weights``, by the keys of the state dict; returns itself."""
         values = {key: torch.tensor(weights[key]) for key in self.state_dict()}
         self.load_state_dict(values, strict=False, assign=True)
-        return self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = pixels.permute(0, 3, 1, 2).to(torch.float32)

@@ -27,7 +27,8 @@ class NN4Small2(nn.Module):
         for module in INCEPTIONS:
             self.add_module(f"incept{module.name}", _Inception(module))
         self.ln = nn.Linear(FEATURES, DIM)
-        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def fill(self, weights: dict[str, np.ndarray]) -> NN4Small2:
         """Take over the values of ``weights``, by the keys of the state dict; returns itself."""
@@ -89,6 +90,6 @@ def _local_response_norm(x: Tensor) -> Tensor:
     """Over 5 channels, alpha 1e-4, beta 0.75; torch's own takes two to five times as long."""
     channels = x.shape[1]
     squares = F.pad(x * x, (0, 0, 0, 0, 2, 2))
-    total = sum(squares[:, start : start + channels] for start in range(5))
-    root = (1 + total * (1e-4 / 5)).rsqrt()
+    parts = (squares[:, start : start + channels] for start in range(5))
+    root = (1 + sum(parts, torch.zeros_like(x)) * (1e-4 / 5)).rsqrt()
     return x * root * root.sqrt()

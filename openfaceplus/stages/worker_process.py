@@ -1,0 +1,118 @@
+"""A process of ``Workers``, seen from the parent, and what runs in it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection, Pipe
+from queue import SimpleQueue
+from typing import Any
+
+from openfaceplus import threads
+
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[3:]; "
+    "from openfaceplus.stages.worker_process import serve; serve()"
+)
+
+
+class Died(Exception):
+    """A process died, or could not be started; its text says why, if that is known."""
+
+
+class Process:
+    """A fresh Python that answers one message after the other.
+
+    It is in a session of its own, so that Ctrl-C reaches the parent only, which alone decides what
+    it means. Raises Died, here and when asked.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._connection, theirs = Pipe()
+            with theirs:
+                file = theirs.fileno()
+                command = [sys.executable, "-c", _PROGRAM, str(file), str(os.getpid()), *sys.path]
+                self._popen = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, pass_fds=[file], start_new_session=True
+                )
+        except OSError as error:
+            raise Died(error.strerror) from error
+
+    def ask(self, message: bytes) -> bytes:
+        """The reply to a message, for ``answer``."""
+        try:
+            self._connection.send_bytes(message)
+            return self._connection.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise Died("it died, perhaps for lack of memory") from error
+
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def kill(self) -> None:
+        self._popen.kill()
+        self._popen.wait()
+
+
+def answer(reply: bytes) -> Any:
+    """What a reply holds; an exception in the process is raised here."""
+    value, error, trace = pickle.loads(reply)
+    if error is not None:
+        error.add_note(f"in a worker process:\n{trace}")
+        raise error
+    return value
+
+
+def serve() -> None:
+    """Make a worker as the first message says, and answer each further one with its result.
+
+    The program's arguments are the number of the connection's file and the parent's process.
+    """
+    file, parent = map(int, sys.argv[1:3])
+    del sys.argv[1:]
+    os.set_inheritable(file, False)
+    threads.share_cores()
+    connection: Connection[Any, Any] = Connection(file)
+    messages: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, parent, messages), daemon=True).start()
+    worker: Any = None
+    while True:
+        message = messages.get()
+        try:
+            value = pickle.loads(message)
+            if worker is None:
+                make_worker, arguments = value
+                worker, result = make_worker(*arguments), None
+            else:
+                result = worker(value)
+            reply = pickle.dumps((result, None, ""))
+        except Exception as error:  # noqa: BLE001 - the parent raises it
+            reply = pickle.dumps((None, _portable(error), traceback.format_exc()))
+        connection.send_bytes(reply)
+
+
+def _listen(connection: Connection[Any, Any], parent: int, messages: SimpleQueue[bytes]) -> None:
+    """Hand on messages, and end the process once its parent is gone, whatever it is doing."""
+    try:
+        while True:
+            # A child that the parent forked may hold the other end open.
+            while not connection.poll(1):
+                if os.getppid() != parent:
+                    os._exit(1)
+            messages.put(connection.recv_bytes())
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or one that says the same where it does not survive pickling."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 - whatever its pickling raises
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

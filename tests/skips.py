@@ -1,0 +1,24 @@
+"""The tests that may be skipped, and why; in CI any other skip is a failure."""
+
+from __future__ import annotations
+
+import os
+import re
+
+ALLOWED = (
+    # Test ids and reasons that match; at most ten may vanish in a clone with nothing beside it.
+    (r"\[yunet\]|test_yunet", r"weights.* not here"),
+    (r"test_gpu_agrees_with_the_cpu", r"needs a CUDA device"),
+    (r"test_no_permission", r"root may read everything"),
+    (r"test_a_full_disk", r"a small disk cannot be mounted here"),
+)
+
+
+def strict() -> bool:
+    """Whether an unexpected skip fails: in CI."""
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def allowed(test: str, reason: str) -> bool:
+    """Whether a test may be skipped for a reason."""
+    return any(re.search(name, test) and re.search(why, reason) for name, why in ALLOWED)

@@ -1,0 +1,95 @@
+"""Workers for tests of ``Workers``; its processes import this module."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from openfaceplus.errors import ModelMissing
+from openfaceplus.stages import align, find, photos, represent
+
+
+class Toy:
+    """Multiplies; some words do something else."""
+
+    def __init__(self, factor: int = 2) -> None:
+        self._factor = factor
+
+    def __call__(self, item: Any) -> Any:
+        if item == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if item == "busy":
+            while True:
+                pass
+        if item == "pid":
+            time.sleep(0.05)
+            return os.getpid()
+        if item == "raise":
+            raise ModelMissing("no such model", remedy="get it", field="network")
+        if item == "odd":
+            raise Odd(1, 2)
+        return item * self._factor
+
+
+class Odd(Exception):
+    """Does not survive pickling."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+class DieOnce(Toy):
+    """Dies at the first item for which the file is not yet there."""
+
+    def __call__(self, item: Any) -> Any:
+        if not os.path.exists(item):
+            open(item, "w").close()
+            super().__call__("die")
+        return 1
+
+
+class Chunks(Toy):
+    def __call__(self, items: Sequence[Any]) -> list[Any]:
+        return [super(Chunks, self).__call__(item) for item in items]
+
+
+class Unable:
+    def __init__(self) -> None:
+        raise ModelMissing("no such model", remedy="get it", field="network")
+
+
+class Dying:
+    def __init__(self) -> None:
+        os._exit(3)
+
+
+def _poisonous(item: object) -> None:
+    if "toxic" in str(item):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class PoisonedAlign(align._Worker):
+    def __call__(self, task: Any) -> Any:
+        _poisonous(task.photo)
+        return super().__call__(task)
+
+
+class PoisonedFind(find._Worker):
+    def __call__(self, task: Any) -> Any:
+        _poisonous(task.path)
+        return super().__call__(task)
+
+
+class PoisonedRepresent(represent._Worker):
+    def __call__(self, rows: Any) -> Any:
+        _poisonous([row["chip"] for row in rows])
+        return super().__call__(rows)
+
+
+class PoisonedPhotos(photos._Worker):
+    def __call__(self, sources: Any) -> Any:
+        _poisonous(sources)
+        return super().__call__(sources)
