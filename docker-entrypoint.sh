@@ -3,8 +3,8 @@
 # else is a command of openfaceplus.
 root=/opt/openfaceplus
 case "${1-}" in
-*.py)
-    for place in "" util/ batch_represent/ demos/; do
+*.py | *.lua)
+    for place in "" util/ batch_represent/ batch-represent/ demos/; do
         script="$root/$place${1#./}"
         if [ -f "$script" ]; then
             shift

@@ -19,6 +19,7 @@ _PUBLIC = {
     "embed": "openfaceplus.api",
     "load": "openfaceplus.api",
     "train": "openfaceplus.api",
+    "to_frame": "openfaceplus.frames",
     "verify": "openfaceplus.api",
     "Database": "openfaceplus.photo_folder",
     "PhotoFolder": "openfaceplus.photo_folder",

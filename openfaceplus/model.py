@@ -13,7 +13,7 @@ from openfaceplus.classify.classifier import Classifier
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
 from openfaceplus.decoding import Photo
-from openfaceplus.drawing import Mark, draw
+from openfaceplus.drawing import Mark, draw, legend
 from openfaceplus.errors import PhotoError, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
@@ -248,25 +248,30 @@ def _across(decision: Decision) -> float:
     return 0.0 if decision.box is None else decision.box.left + decision.box.right
 
 
-def label_of(decision: Decision) -> str:
-    """The name, or unknown."""
-    return decision.name if decision.name is not None else "unknown"
-
-
 def centre(box: Box) -> int:
     """A box's middle across, in whole pixels."""
     return round((box.left + box.right) / 2)
 
 
+def numbers_of(decisions: Sequence[Decision]) -> dict[str, str]:
+    """What ``annotate`` draws for the names among these that no font here can write."""
+    return legend(decision.name for decision in decisions if decision.name is not None)
+
+
 def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
     """The photo's working pixels with a labelled box a face, green if known, red if not.
 
-    Returns (height, width, 3) RGB uint8.
+    Names that no font here can write are numbers, those of ``numbers_of``. Returns (height, width,
+    3) RGB uint8.
     """
+    numbers = numbers_of(decisions)
     marks = []
     for decision in decisions:
         assert decision.box is not None
-        sure = "" if decision.confidence is None else f" {decision.confidence:.2f}"
-        text = f"{label_of(decision)}{sure}"
+        text = "unknown"
+        if decision.name is not None:
+            text = numbers.get(decision.name, shown(decision.name))
+            if decision.confidence is not None:
+                text += f" {decision.confidence:.2f}"
         marks.append(Mark(decision.box.scaled(1 / photo.scale), text, decision.name is not None))
     return draw(photo.pixels, marks)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.errors import OpenFacePlusError, PhotoError, StorageError, UsageError
 from openfaceplus.faces import Decision
-from openfaceplus.files import sweep
+from openfaceplus.files import shown, sweep
 from openfaceplus.images import MAX_PIXELS, photos_in
 from openfaceplus.recipe import recipe
 from openfaceplus.verification import FAR, Comparer, Verification, distance_between
 from openfaceplus.weights import cache_folder, safe
+from openfaceplus.words import nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,14 +111,14 @@ class PhotoFolder:
         """Whether the face is the person of that name. Raises UsageError if there is none."""
         if name not in self._people:
             raise UsageError(
-                f"{name!r} is not in {self.folder}",
+                f"{shown(self.folder)}: nobody in it is called {name!r}",
+                remedy=nearest(name, self._people),
                 field="name",
-                remedy=f"it holds: {', '.join(self.names)}",
             )
         vector, box = self.comparer.embed(photo)
         distance = distance_between(vector, self._people[name])
         limit = self.comparer.limit()
-        return Verification(distance <= limit, distance, limit, self.comparer.far, (box, box))
+        return Verification(distance <= limit, distance, limit, self.comparer.far, (box, None))
 
     def whois(self, photo: Any) -> Decision:
         """The closest person, or that the face is nobody's; a name serves as the person's id.

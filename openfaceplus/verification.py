@@ -28,14 +28,15 @@ class Verification:
     """Whether two faces are accepted as one person's.
 
     ``distance`` is between the embeddings, accepted up to ``limit``; both are Euclidean. ``far`` is
-    the false-accept rate that the limit was chosen for, None where the user gave the limit.
+    the false-accept rate that the limit was chosen for, None where the user gave the limit. Of a
+    person in a folder of photos there is no box.
     """
 
     same: bool
     distance: float
     limit: float
     far: float | None
-    boxes: tuple[Box, Box]
+    boxes: tuple[Box, Box | None]
 
 
 class Comparer:

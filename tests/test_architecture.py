@@ -22,14 +22,14 @@ SCRIPTS = sorted(
 STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
-        "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras",
+        "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
-        "database",
+        "database", "frames",
     },
     "edges": {"cli", "server", "compat", "__main__"},
 }  # fmt: skip
@@ -80,9 +80,9 @@ def test_modules_are_short_and_say_what_they_are_for():
         assert ast.get_docstring(ast.parse(text)), f"{path}: has no docstring"
 
 
-def test_the_library_never_prints():
+def test_only_one_module_prints():
     for path in modules():
-        if path.relative_to(PACKAGE).parts[0] == "cli":
+        if path in (PACKAGE / "cli/output.py", PACKAGE / "cli/__init__.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             printing = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"

@@ -130,7 +130,7 @@ def test_every_training_photo_is_a_row_with_a_reason(mixed):
         failed = row["status"] != "ok"
         assert bool(row["chip"]) != failed and (not failed or row["reason"])
     assert "23 of 35 photos aligned" in done.stdout
-    for count in ("23 ok", "7 unreadable", "3 no_face", "1 too_large", "1 no_person"):
+    for count in ("23 ok", "7 unreadable", "3 without a face", "1 too large", "1 in no person"):
         assert count in done.stdout
     assert whole_images(root / "model/aligned-images") == 23
 
@@ -151,13 +151,14 @@ def test_the_same_photos_as_probes(mixed):
         if expected.get(name, "no_person") == "no_person":
             assert answer["error"] is None and answer["faces"][0]["closest"] == "good"
         else:
-            assert name in answer["error"] and answer["faces"] == []
+            assert name in answer["error"]["problem"] and answer["faces"] == []
+            assert answer["error"]["code"] in ("no_face", "photo_unreadable", "photo_too_large")
 
 
 def test_more_pixels_than_allowed(tmp_path):
     root = people(tmp_path / "photos", a=1)
     done = call("align", root, "-o", tmp_path / "c", "--max-pixels", 1000, "--jobs", 1, expect=1)
-    assert "too_large" in done.stdout and "allow 50600 pixels" in done.stderr
+    assert "too large" in done.stdout and "allow 50600 pixels" in done.stderr
 
 
 def test_people_with_odd_names_are_kept_apart(tmp_path):
@@ -193,10 +194,11 @@ def test_folders_that_cannot_work_get_a_sentence(tmp_path):
     photo = save(tmp_path / "flat/a.jpg")
     assert "no person" not in refused("align", photo, "-o", tmp_path / "m")
     done = call("train", tmp_path / "flat", "-o", tmp_path / "m", expect=2)
-    assert "in none of 1 photos" in done.stderr and "no_person" in done.stderr
+    assert "no usable face in 1 photo (1 in no person's folder)" in done.stderr
+    assert "give each person a folder of photos" in done.stderr
     save(tmp_path / "dark/a/a.png", np.zeros((80, 80, 3), np.uint8))
     done = call("train", tmp_path / "dark", "-o", tmp_path / "d", expect=2)
-    assert "alignment.csv" in done.stderr and "no_face" in done.stderr
+    assert "alignment.csv" in done.stderr and "without a face" in done.stderr
     assert "holds no photos" in refused("infer", empty)
     inside = refused("align", tmp_path / "flat", "-o", tmp_path / "flat/chips")
     assert "lies inside" in inside

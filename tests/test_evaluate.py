@@ -107,7 +107,7 @@ def test_open_set_rates_by_hand():
     assert probes.rank1 == 0.5 and probes.dir_at(0.7) == 0.5 and probes.dir_at(0.75) == 0.25
     assert probes.fpir_at(0.75) == 0.25 and probes.fpir_at(0.76) == 0
     assert probes.dir_at_fpir(0.01) == 0.25 and probes.dir_at_fpir(0.25) == 0.5
-    low, high = probes.dir_interval(0.25, draws=50)
+    ((low, high),) = probes.dir_intervals([0.25], draws=50)
     assert 0 <= low <= 0.5 <= high <= 1
     part = probes.subset(probes.people == "b", probes.stranger_scores > 0.5)
     assert part.rank1 == 0.5 and len(part.stranger_scores) == 1

@@ -132,6 +132,39 @@ def test_open_set(lfw, output):
     assert json.loads((output / "openset.json").read_text())["rank1"] == made["rank1"]
 
 
+def several(lfw: Path, to: Path, people: int) -> Path:
+    """Some of those with five photos, and nobody with one."""
+    many = [folder for folder in sorted(lfw.iterdir()) if len(list(folder.iterdir())) == 5]
+    for folder in many[:people]:
+        shutil.copytree(folder, to / folder.name)
+    return to
+
+
+def test_people_are_held_out_where_there_is_no_stranger(lfw, output, tmp_path):
+    many = several(lfw, tmp_path / "many", 8)
+    made = measure("openset", many, "-o", tmp_path / "out")
+    assert (made["people"], made["strangers"], made["strangers_photos"]) == (6, 2, 10)
+    assert made["strangers_are"] == "people held out"
+    # Two people support less than their ten photos would.
+    assert made["calibration"][0]["interval"][1] > 0.6
+    held = measure("openset", lfw, "-o", output, "--hold-out", 3)
+    assert held["strangers"] == 15 and held["people"] == 5
+    assert held["strangers_are"] == "people with one photo and people held out"
+
+
+def test_strangers_from_a_folder_of_their_own(lfw, tmp_path):
+    alone = [folder for folder in sorted(lfw.iterdir()) if len(list(folder.iterdir())) < 3]
+    for folder in alone[:6]:
+        shutil.copytree(folder, tmp_path / "strangers" / folder.name)
+    save(tmp_path / "strangers/blank.png", np.zeros((90, 90, 3), np.uint8))
+    many = several(lfw, tmp_path / "many", 4)
+    made = measure("openset", many, "-o", tmp_path / "out", "--strangers", tmp_path / "strangers")
+    photos = sum(len(list(folder.iterdir())) for folder in alone[:6]) + 1
+    assert (made["people"], made["strangers"], made["strangers_photos"]) == (4, 7, photos)
+    assert made["strangers_are"] == "the folder of strangers given" and made["photos"] == 20
+    assert "sure None" not in (tmp_path / "out/openset.txt").read_text()
+
+
 def test_galleries_are_drawn(lfw, output):
     made = measure("openset", lfw, "-o", output, "--gallery", 4, "--repeats", 3)
     assert made["people"] == 4 and made["repeats"] == 3 and made["enrolled_photos"] == 12
@@ -194,8 +227,15 @@ def test_what_is_wrong_is_said_before_the_work(lfw, pairs, tmp_path):
     assert "bad.txt" in refused("evaluate", "pairs", lfw, tmp_path / "bad.txt", "-o", output)
     assert "bad.csv" in refused("evaluate", "openset", lfw, "-o", output, "--groups",
                                 tmp_path / "bad.csv")  # fmt: skip
-    for words in (("--far", 2), ("--sure", 1), ("--enrol", 0), ("--repeats", 0), ("--gallery", 0)):
-        assert words[0] in refused("evaluate", "openset", lfw, "-o", output, *words)
+    for flag, value in (("--far", 2), ("--sure", 1), ("--enrol", 0), ("--repeats", 0),
+                        ("--gallery", 0), ("--hold-out", -1)):  # fmt: skip
+        assert f": {flag}: " in refused("evaluate", "openset", lfw, "-o", output, flag, value)
+    common = ("evaluate", "openset", lfw, "-o", output)
+    assert "gone" in refused(*common, "--strangers", tmp_path / "gone")
+    assert "8 people held out cannot be drawn" in refused(*common, "--hold-out", 8)
+    many = several(lfw, tmp_path / "several", 2)
+    said = refused("evaluate", "openset", many, "-o", output, "--hold-out", 0)
+    assert "--strangers: nobody has a single photo" in said
     assert not output.exists()
     assert "nowhere" in refused("evaluate", "openset", tmp_path / "nowhere", "-o", output)
 

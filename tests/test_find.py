@@ -162,7 +162,7 @@ def test_a_line_a_photo_and_json(pile):
     assert rows["grey.png"]["decision"] == "no_face"
     said = [json.loads(line) for line in search(pile, "--json", expect=1).stdout.splitlines()]
     assert [line["match"] for line in said[:-1]] == [True, False, False, True]
-    assert said[0]["faces"][0]["reference"] == "a.png" and "broken" in said[1]["error"]
+    assert said[0]["faces"][0]["reference"] == "a.png" and "broken" in said[1]["error"]["problem"]
     assert said[-1]["matches"] == 2 and said[-1]["kept"] == 3
 
 

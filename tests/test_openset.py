@@ -137,12 +137,12 @@ def test_it_rests_on_people_where_there_are_enough(measured):
     assert blend.uses in ("people", "blend")
     ends = sorted((blend.factory, blend.calibration.threshold))
     assert ends[0] <= blend.value <= ends[1] + 2e-6
-    assert "leaving out each of 120 people" in said(blend, 120)
+    assert "120 people left out in turn" in said(blend, 120)
     sure = rule_of(120).threshold(0.05, 0.95)
     assert sure.value >= max(sure.factory, sure.calibration.threshold)
     text = said(made, 120)
     assert "at most 5% of faces accepted, on average" in text
-    assert "leaving out each of 120 people" in text and "estimate" in text
+    assert "120 people left out in turn" in text and "estimate" in text
     assert "95% interval" in text and "one-sided bound" in text
     assert "at best" not in text
 
@@ -168,7 +168,7 @@ def test_few_people_get_the_stricter_of_theirs_and_the_factorys(measured):
     assert made.uses == "stricter"
     assert made.value == pytest.approx(max(made.factory, made.calibration.threshold), abs=2e-6)
     text = said(made, 40)
-    assert "stricter of that and the factory threshold for 40 people" in text
+    assert "stricter of that and the shipped calibration for 40 people" in text
     assert "measured on made-up faces" in text
 
 
@@ -185,7 +185,7 @@ def test_a_single_person_rests_on_the_factory(measured):
     made = rule_of(1, 1).threshold(0.01)
     assert made.uses == "factory" and math.isfinite(made.value)
     assert made.value == pytest.approx(made.factory, abs=2e-6)
-    assert "rests on the factory threshold for 1 people" in said(made, 1)
+    assert "rests on the shipped calibration for 1 person" in said(made, 1)
 
 
 def test_nobody_is_accepted_where_nothing_supports_the_rate(measured):
@@ -193,7 +193,7 @@ def test_nobody_is_accepted_where_nothing_supports_the_rate(measured):
         assert made.uses == "nobody" and made.value == math.inf
         assert "Nobody is accepted" in said(made, 8)
     alone = rule_of(1, space="unknown").threshold(0.01)
-    assert alone.uses == "nobody" and "support a rate of" in said(alone, 1)
+    assert alone.uses == "nobody" and "1 person left out in turn supports" in said(alone, 1)
 
 
 def test_too_few_strangers_fall_back_too(measured):

@@ -57,7 +57,7 @@ def test_the_metadata_says_what_it_is(wheel):
     names = {line.split(">")[0].split("=")[0].strip() for line in core}
     assert not names & {"torch", "torchfile", "matplotlib", "pandas"}
     extras = set(metadata.get_all("Provides-Extra"))
-    assert {"all", "ann", "compat", "facenet", "plots", "torch"} <= extras
+    assert {"all", "ann", "compat", "facenet", "frames", "plots", "torch"} <= extras
 
 
 def build_docs(root: Path) -> subprocess.CompletedProcess[str]:

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from openfaceplus.classify import svm
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import FAR, OpenSetRule, above
-from openfaceplus.classify.wording import percent
 from openfaceplus.errors import UnsupportedRate
+from openfaceplus.words import percent
 
 
 class OpenSetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -6,6 +6,7 @@ import math
 
 from openfaceplus.classify.calibrate import Calibration, needed
 from openfaceplus.classify.rule import Threshold
+from openfaceplus.words import counted, percent
 
 
 def lines(threshold: Threshold, people: int) -> list[str]:
@@ -14,9 +15,11 @@ def lines(threshold: Threshold, people: int) -> list[str]:
     return [_asked(made), *_measured(made), *_used(threshold, people), *_missing(made)]
 
 
-def percent(rate: float) -> str:
-    """A share as a percentage with two significant digits."""
-    return f"{100 * rate:.2g}%" if rate < 0.1 else f"{100 * rate:.0f}%"
+def supporters(made: Calibration) -> str:
+    """What a rate rests on: ``1 stranger``, ``5 people left out in turn``."""
+    if made.estimate:
+        return f"{counted(made.n, 'person', 'people')} left out in turn"
+    return counted(made.n, "stranger")
 
 
 def _asked(made: Calibration) -> str:
@@ -38,37 +41,40 @@ def _measured(made: Calibration) -> list[str]:
     )
     if made.estimate:
         return [
-            f"Estimated by leaving out each of {made.n} people in turn: {made.accepted:.1f} of "
-            f"{made.n} would have been accepted ({bounds}).",
-            "Left-out scores depend on each other, so this is an estimate; photos of strangers "
-            "give a guarantee.",
+            f"Estimated from {supporters(made)}: {made.accepted:.1f} of {made.n} would have been "
+            f"accepted ({bounds}).",
+            "These scores depend on each other, so this is an estimate; photos of strangers give "
+            "a guarantee.",
         ]
     return [
-        f"Measured on {made.n} strangers, one photo each: {made.accepted:.0f} of {made.n} were "
+        f"Measured on {supporters(made)}, one photo each: {made.accepted:.0f} of {made.n} were "
         f"accepted ({bounds}).",
         "This holds for strangers like those.",
     ]
 
 
 def _used(threshold: Threshold, people: int) -> list[str]:
-    where = f"the factory threshold for {people} people, measured on {threshold.factory_data}"
+    where = (
+        f"the shipped calibration for {counted(people, 'person', 'people')}, measured on "
+        f"{threshold.factory_data}"
+    )
     if threshold.uses == "nobody":
-        return ["Nobody is accepted: neither these data nor a factory table support the rate."]
+        return ["Nobody is accepted: neither these data nor a shipped calibration support it."]
     if threshold.uses == "factory":
-        return [f"The rate rests on {where}: {threshold.value:.4f}."]
+        return [f"The rate rests on {where}: threshold {threshold.value:.4f}."]
     if threshold.uses == "stricter":
-        return [f"Using the stricter of that and {where}: {threshold.value:.4f}."]
+        return [f"Using the stricter of that and {where}: threshold {threshold.value:.4f}."]
     if threshold.uses == "blend":
-        return [f"Using a mean of that and {where}: {threshold.value:.4f}."]
+        return [f"Using a mean of that and {where}: threshold {threshold.value:.4f}."]
     return [f"Threshold {threshold.value:.4f}."]
 
 
 def _missing(made: Calibration) -> list[str]:
     if made.met:
         return []
-    what = "people left out in turn" if made.estimate else "strangers"
+    verb = "supports" if made.n == 1 else "support"
     return [
-        f"{made.n} {what} support a rate of {percent(made.supported)} at best. For "
-        f"{percent(made.asked)} give photos of {needed(made.asked)} strangers (met on average) or "
-        f"{needed(made.asked, 0.95)} (met with 95% confidence)."
+        f"{supporters(made)} {verb} a rate of {percent(made.supported)} at best. "
+        f"{percent(made.asked)} takes photos of {needed(made.asked)} strangers to be met on "
+        f"average, {needed(made.asked, 0.95)} to be met with 95% confidence."
     ]

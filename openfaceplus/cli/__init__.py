@@ -50,4 +50,5 @@ def main(argv: list[str] | None = None) -> int:
             f"openfaceplus: there is no command {name!r}; see openfaceplus --help", file=sys.stderr
         )
         return 2
-    return import_module(f"openfaceplus.cli.{name}").main(rest)
+    status: int = import_module(f"openfaceplus.cli.{name}").main(rest)
+    return status

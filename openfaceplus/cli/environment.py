@@ -16,4 +16,5 @@ def script(name: str) -> int:
     python = _ROOT / ".venv" / "bin" / "python"
     if find_spec("dlib") is None and python.exists() and Path(sys.prefix) != _ROOT / ".venv":
         os.execv(python, [str(python), *sys.argv])
-    return import_module(f"openfaceplus.cli.{name}").script()
+    status: int = import_module(f"openfaceplus.cli.{name}").script()
+    return status

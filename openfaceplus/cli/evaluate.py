@@ -5,10 +5,18 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
+
+if TYPE_CHECKING:
+    from openfaceplus.evaluate.protocols import Pair
+    from openfaceplus.stages.embedded import EmbeddedFolder
+    from openfaceplus.stages.evaluate_openset import OpenSetOptions
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +26,8 @@ def main(argv: list[str] | None = None) -> int:
         "Measure error rates, with intervals, on a folder with one folder of photos a person.",
         "  openfaceplus evaluate pairs lfw/ pairs.txt --all -o results/\n"
         "  openfaceplus evaluate openset lfw/ -o results/ --views 6\n"
-        "  openfaceplus evaluate openset lfw/ --gallery 50 --repeats 100 --json",
+        "  openfaceplus evaluate openset lfw/ --gallery 50 --repeats 100 --json\n"
+        "  openfaceplus evaluate openset staff/ --strangers visitors/ --far 1%",
     )
     kinds = parse.add_subparsers(dest="kind", required=True)
     pairs = kinds.add_parser("pairs", help="one to one: LFW's pairs, or all against all")
@@ -31,6 +40,17 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     openset = kinds.add_parser("openset", help="one to many, with strangers")
     openset.add_argument("folder", type=Path, help="one folder of photos a person")
+    strangers = openset.add_mutually_exclusive_group()
+    strangers.add_argument(
+        "--strangers", type=Path, metavar="FOLDER",
+        help="photos of people who are in no photo of the folder, one each or a folder each "
+        "(default: people of the folder with one photo)",
+    )  # fmt: skip
+    strangers.add_argument(
+        "--hold-out", type=int, metavar="N",
+        help="people who could be enrolled to use as strangers (default: none; a quarter of them "
+        "where nobody has one photo)",
+    )  # fmt: skip
     openset.add_argument("--enrol", type=int, default=3, metavar="N", help="photos a person (3)")
     openset.add_argument("--gallery", type=int, metavar="N", help="people to enrol (default: all)")
     openset.add_argument("--repeats", type=int, default=1, metavar="N", help="draws of a gallery")
@@ -39,11 +59,11 @@ def main(argv: list[str] | None = None) -> int:
         help="openface-svc: OpenFace's own recipe, as a baseline; slow (default: %(default)s)",
     )  # fmt: skip
     openset.add_argument(
-        "--far", type=float, nargs="+", default=[0.01, 0.02, 0.05, 0.1], metavar="RATE",
+        "--far", type=common.rate, nargs="+", default=[0.01, 0.02, 0.05, 0.1], metavar="RATE",
         help="rates to calibrate for without seeing the strangers (default: 0.01 0.02 0.05 0.1)",
     )  # fmt: skip
     openset.add_argument(
-        "--sure", type=float, metavar="P", help="calibrate with this confidence, such as 0.95"
+        "--sure", type=common.rate, metavar="P", help="calibrate with this confidence, such as 0.95"
     )
     for kind in (pairs, openset):
         kind.add_argument(
@@ -62,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     return common.run(parse, argv, _evaluate)
 
 
-def _evaluate(args: Any) -> int:
+def _evaluate(args: argparse.Namespace) -> int:
     from openfaceplus.cli.align import recipe_of
     from openfaceplus.extras import require
     from openfaceplus.stages.embedded import embed_folder
@@ -70,35 +90,45 @@ def _evaluate(args: Any) -> int:
     # What is wrong with the other files is said before an hour of embedding.
     require("matplotlib", "plots", "drawing what was measured")
     groups = _groups(args.groups)
-    protocol = _read_pairs(args.pairs) if args.kind == "pairs" else _openset_options(args)
+    leave_out = _lines(args.leave_out)
+    measure: Callable[[EmbeddedFolder], dict[str, Any]]
+    if args.kind == "pairs":
+        measure = partial(_pairs, args, groups, _read_pairs(args.pairs))
+    else:
+        measure = partial(_openset, args, groups, _openset_options(args, leave_out))
     folder = embed_folder(
-        args.folder, args.output, recipe_of(args), leave_out=_lines(args.leave_out),
+        args.folder, args.output, recipe_of(args), leave_out=leave_out,
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,
     )  # fmt: skip
-    result = (_pairs if args.kind == "pairs" else _openset)(args, folder, groups, protocol)
+    result = measure(folder)
     text = json.dumps(common.finite(result), indent=1)
     from openfaceplus.files import atomic_write
 
     with atomic_write(args.output / f"{args.kind}.json") as file:
         file.write(text.encode() + b"\n")
-    table = "".join(f"{line}\n" for line in _table(result))
+    table = _table(result)
     with atomic_write(args.output / f"{args.kind}.txt") as file:
-        file.write(table.encode())
+        file.write("".join(f"{line}\n" for line in table).encode())
     if args.json:
         common.print_json(result)
     else:
-        print(table, end="")
-        print(f"written to {args.output}: {args.kind}.json, {args.kind}.txt and plots")
+        say(*table)
+        say(f"written to {args.output}: {args.kind}.json, {args.kind}.txt and plots")
     return common.OK
 
 
-def _read_pairs(path: Path) -> Any:
+def _read_pairs(path: Path) -> list[Pair]:
     from openfaceplus.evaluate.protocols import read_pairs
 
     return read_pairs(path)
 
 
-def _pairs(args: Any, folder: Any, groups: dict[str, str] | None, pairs: Any) -> dict[str, Any]:
+def _pairs(
+    args: argparse.Namespace,
+    groups: dict[str, str] | None,
+    pairs: Sequence[Pair],
+    folder: EmbeddedFolder,
+) -> dict[str, Any]:
     from openfaceplus import thresholds
     from openfaceplus.stages import evaluate_pairs as stage
 
@@ -112,30 +142,55 @@ def _pairs(args: Any, folder: Any, groups: dict[str, str] | None, pairs: Any) ->
     return result
 
 
-def _openset_options(args: Any) -> Any:
+def _openset_options(args: argparse.Namespace, leave_out: Collection[str]) -> OpenSetOptions:
+    """The options, once it is known that there are people enough and strangers."""
     from openfaceplus.errors import UsageError
-    from openfaceplus.stages.evaluate_openset import OpenSetOptions
+    from openfaceplus.images import walk
+    from openfaceplus.stages.evaluate_openset import OpenSetOptions, split
 
-    for flag, number in (("--enrol", args.enrol), ("--repeats", args.repeats)):
-        if number < 1:
-            raise UsageError(f"{flag} takes a number from 1 up, not {number}")
-    if args.gallery is not None and args.gallery < 1:
-        raise UsageError(f"--gallery takes a number from 1 up, not {args.gallery}")
-    for flag, rate in (*(("--far", far) for far in args.far), ("--sure", args.sure)):
+    least = (("enrol", 1), ("repeats", 1), ("gallery", 1), ("hold_out", 0))
+    for field, low in least:
+        number = getattr(args, field)
+        if number is not None and number < low:
+            raise UsageError(f"{number} is not a number from {low} up", field=field)
+    for field, rate in (*(("far", far) for far in args.far), ("sure", args.sure)):
         if rate is not None and not 0 < rate < 1:
-            raise UsageError(f"{flag} takes a number above 0 and below 1, not {rate:g}")
-    return OpenSetOptions(
+            raise UsageError(f"{rate:g} is not a share above 0 and below 1", field=field)
+    options = OpenSetOptions(
         enrol=args.enrol, gallery=args.gallery, repeats=args.repeats, classifier=args.classifier,
-        fars=tuple(args.far), confidence_level=args.sure,
+        fars=tuple(args.far), confidence_level=args.sure, hold_out=args.hold_out,
     )  # fmt: skip
+    if args.strangers is not None:
+        walk(args.strangers)
+    used = (
+        file.person
+        for file in walk(args.folder)
+        if file.person and not {str(file.path), file.path.name} & set(leave_out)
+    )
+    split(list(used), options, args.strangers is not None)
+    return options
 
 
-def _openset(args: Any, folder: Any, groups: dict[str, str] | None, options: Any) -> dict[str, Any]:
+def _openset(
+    args: argparse.Namespace,
+    groups: dict[str, str] | None,
+    options: OpenSetOptions,
+    folder: EmbeddedFolder,
+) -> dict[str, Any]:
+    from openfaceplus.cli.align import recipe_of
+    from openfaceplus.stages.embedded import embed_strangers
     from openfaceplus.stages.evaluate_openset import evaluate_openset
 
+    strangers = None
+    if args.strangers is not None:
+        strangers = embed_strangers(
+            args.strangers, recipe_of(args), folder.space, commercial=args.commercial,
+            jobs=args.jobs, progress=common.progress,
+        )  # fmt: skip
     return evaluate_openset(
-        folder, options, groups=groups, output=args.output, progress=common.progress
-    )
+        folder, options, strangers=strangers, groups=groups, output=args.output,
+        progress=common.progress,
+    )  # fmt: skip
 
 
 def _lines(path: Path | None) -> frozenset[str]:
@@ -169,7 +224,7 @@ def _table(result: dict[str, Any], indent: str = "") -> list[str]:
             lines += [f"{indent}{key}", *_table(value, f"{indent}  ")]
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             for row in value:
-                text = ", ".join(f"{k} {_number(v)}" for k, v in row.items())
+                text = ", ".join(f"{k} {_number(v)}" for k, v in row.items() if v is not None)
                 lines.append(f"{indent}{key}: {text}")
         else:
             lines.append(f"{indent}{key:<24} {_number(value)}")
@@ -181,4 +236,4 @@ def _number(value: Any) -> str:
         return f"{value:.5g}"
     if isinstance(value, (list, tuple)):
         return " to ".join(_number(v) for v in value)
-    return str(value)
+    return "not measured" if value is None else str(value)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common
-from openfaceplus.cli.verify import add_comparison, comparison_of
+from openfaceplus.cli.output import say
+from openfaceplus.cli.verify import add_comparison, comparison_of, measure_of
+from openfaceplus.words import counted
 
 ABOUT = """\
 Find one person, or several, in a pile of photos. Each face of each photo is compared with each
@@ -70,7 +72,6 @@ def _main(name: str, argv: list[str] | None) -> int:
 
 
 def _find(args: argparse.Namespace) -> int:
-    from openfaceplus.files import shown
     from openfaceplus.stages.contact_sheet import threshold_in_words
     from openfaceplus.stages.find import FindOptions, find
     from openfaceplus.stages.subjects import Rule
@@ -87,7 +88,7 @@ def _find(args: argparse.Namespace) -> int:
 
         def begin(references: Any, remarks: Sequence[str], total: int) -> None:
             for remark in remarks:
-                print(shown(remark), file=sys.stderr)
+                say(remark, file=sys.stderr)
             advance.append(stack.enter_context(common.progress("find", total)))
 
         def tell(result: dict[str, Any]) -> None:
@@ -108,6 +109,7 @@ def _find(args: argparse.Namespace) -> int:
                 "matches": search.matches,
                 "failed": search.failed,
                 "kept": len(search.results) - search.fresh,
+                "measure": measure_of(search.far),
                 "limits": {name: round(x, 4) for name, x in search.references.limits.items()},
                 "index": str(search.index),
             }
@@ -116,35 +118,38 @@ def _find(args: argparse.Namespace) -> int:
         kept = len(search.results) - search.fresh
         failed = f", {search.failed} could not be used" if search.failed else ""
         again = f", {kept} kept from before" if kept else ""
-        print(f"\n{search.matches} of {len(search.results)} photos match{failed}{again} "
+        say("", f"{search.matches} of {counted(len(search.results), 'photo')} match{failed}{again} "
               f"({threshold_in_words(search.references, search.far)}); "
-              f"see {shown(search.index)}")  # fmt: skip
+              f"see {search.index}")  # fmt: skip
     return common.SOME_FAILED if search.failed else common.OK
 
 
 def _print(unknowns: Path, result: dict[str, Any]) -> None:
-    from openfaceplus.files import shown
     from openfaceplus.stages.contact_sheet import distance_of
 
-    path, faces = shown(unknowns / result["photo"]), result["faces"]
+    path, faces = unknowns / result["photo"], result["faces"]
     if not faces:
-        print(f"{path}: {'no face found' if result['status'] == 'no_face' else 'not used'}")
+        say(f"{path}: {'no face found' if result['status'] == 'no_face' else 'not used'}")
     else:
-        count = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
-        print(f"{path}: {count}, nearest {distance_of(result):.3f}", flush=True)
+        say(f"{path}: {counted(len(faces), 'face')}, nearest {distance_of(result):.3f}")
     if result["status"] not in ("ok", "no_face"):
-        print(f"  {shown(result['reason'])}", file=sys.stderr)
+        say(f"  {result['reason']}", file=sys.stderr)
     for face in faces:
         if face["decision"] == "match":
-            print(f"  match! {shown(face['subject'])}: {face['distance']:.3f} from "
-                  f"{shown(face['reference'])}")  # fmt: skip
+            say(f"  match! {face['subject']}: {face['distance']:.3f} from "
+                  f"{face['reference']}")  # fmt: skip
 
 
 def _as_dict(unknowns: Path, result: dict[str, Any]) -> dict[str, Any]:
+    from openfaceplus.errors import PhotoError
+
+    codes = {kind.status: kind.code for kind in PhotoError.__subclasses__()}
+    code = codes.get(result["status"], PhotoError.code)
+    error = {"code": code, "problem": result["reason"], "field": None, "remedy": None}
     return {
         "file": str(unknowns / result["photo"]),
         "match": bool(result["matches"]),
-        "error": result["reason"] if not result["picture"] else None,
+        "error": None if result["picture"] else error,
         "faces": [{**face, "subject": face["subject"] or None} for face in result["faces"]],
         "picture": result["picture"] or None,
     }

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
 from openfaceplus.cli.represent import device_of
 
 if TYPE_CHECKING:
+    from openfaceplus.errors import PhotoError
     from openfaceplus.model import Identified, Model, Policy
 
 
@@ -30,7 +32,10 @@ def main(argv: list[str] | None = None) -> int:
         help="a model folder or classifier.pkl (default: $OPENFACEPLUS_CLASSIFIER, or the one "
         "below the working folder)",
     )  # fmt: skip
-    parse.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
+    parse.add_argument(
+        "photos", nargs="+", metavar="PHOTO",
+        help="photos, or folders of photos; - reads a photo from standard input",
+    )  # fmt: skip
     add_inference(parse)
     return common.run(parse, argv, lambda args: infer(args, args.model, args.photos))
 
@@ -42,10 +47,12 @@ def add_inference(to: argparse.ArgumentParser) -> None:
     to.add_argument("--multi", action="store_true", help="name all faces, from left to right")
     group = to.add_argument_group("strangers")
     group.add_argument(
-        "--far", type=float, metavar="RATE",
+        "--far", type=common.rate, metavar="RATE",
         help="share of strangers' faces that may be accepted (default: as trained)",
     )  # fmt: skip
-    group.add_argument("--sure", type=float, metavar="P", help="meet --far with this confidence")
+    group.add_argument(
+        "--sure", type=common.rate, metavar="P", help="meet --far with this confidence"
+    )
     group.add_argument(
         "--far-per", choices=("face", "photo"), default="face",
         help="what the rate is of: with photo, several faces share it (default: %(default)s)",
@@ -54,7 +61,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         "--threshold", type=float, metavar="S", help="accept scores from S up, whatever was trained"
     )
     group.add_argument(
-        "--prior", type=float, default=0.5, metavar="P",
+        "--prior", type=common.rate, default=0.5, metavar="P",
         help="share of strangers among the faces, for the confidence (default: %(default)s)",
     )  # fmt: skip
     to.add_argument(
@@ -70,15 +77,16 @@ def add_inference(to: argparse.ArgumentParser) -> None:
     to.add_argument("--cuda", action="store_true", help="use the graphics processor")
 
 
-def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
+def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str]) -> int:
     """Print who is in each photo; 1 if any photo failed, after all others were done."""
     from openfaceplus.errors import UsageError
-    from openfaceplus.images import photos_in
     from openfaceplus.model import Model, Policy
 
-    paths = photos_in(photos)
-    if not paths:
-        raise UsageError(f"{', '.join(photos)}: holds no photos; name photos, or folders of them")
+    sources = common.photos_of(photos)
+    if not sources:
+        raise UsageError(
+            f"{', '.join(photos)}: holds no photos", remedy="name photos, or folders of them"
+        )
     model = Model.load(
         model_path,
         detector=args.detector,
@@ -90,21 +98,26 @@ def infer(args: Any, model_path: str | None, photos: Sequence[str]) -> int:
     )
     policy = Policy(args.far, args.sure, args.far_per, args.threshold, args.prior)
     _say_unsupported(model, policy)
+    paths = [path for path, _ in sources]
     names = _annotation_names(paths)
     failed = False
     results = model.identify_many(
-        paths, policy=policy, largest=not args.multi, jobs=args.jobs, max_pixels=args.max_pixels,
+        [source for _, source in sources],
+        policy=policy,
+        largest=not args.multi,
+        jobs=args.jobs,
+        max_pixels=args.max_pixels,
         keep_photos=bool(args.annotate),
-    )  # fmt: skip
+    )
     with common.progress("infer", len(paths)) as advance:
-        for found in results:
+        for path, found in zip(paths, results, strict=True):
             if args.annotate and found.decisions:
-                _annotate(args.annotate / names[found.source], found)
+                _annotate(args.annotate / names[path], found)
             failed |= found.status != "ok"
             if args.json:
-                common.print_json(_as_dict(found))
+                common.print_json(_as_dict(path, found))
             else:
-                _print(found, args.multi)
+                _print(path, found, args.multi)
             advance()
     return common.SOME_FAILED if failed else common.OK
 
@@ -116,57 +129,55 @@ def _say_unsupported(model: Model, policy: Policy) -> None:
     if policy.far is not None and policy.threshold is None:
         threshold = model.threshold(policy)
         if not threshold.calibration.met:
-            for line in wording.lines(threshold, len(model.classifier.people)):
-                print(line, file=sys.stderr)
+            say(*wording.lines(threshold, len(model.classifier.people)), file=sys.stderr)
 
 
-def _print(found: Identified, multi: bool) -> None:
-    from openfaceplus.files import shown
+def _print(path: Path, found: Identified, multi: bool) -> None:
     from openfaceplus.model import centre
+    from openfaceplus.words import counted
 
-    print(f"\n=== {shown(found.source)} ===", flush=True)
-    if problem := _problem(found):
-        print(f"No result: {problem}")
+    say("", f"=== {path} ===")
+    if error := _error(path, found):
+        say(f"No result: {error}")
         return
     if multi:
-        print("List of faces in image from left to right")
+        say("List of faces in image from left to right")
     for decision in found.decisions:
-        assert decision.box is not None
-        place = f" @ x={centre(decision.box)}" if multi else ""
-        name = "unknown" if decision.name is None else decision.name
-        line = f"Predict {shown(name)}{place} with {decision.confidence:.2f} confidence"
-        if decision.name is None:
-            why = f"closest: {shown(decision.closest)}"
-            if decision.note:
-                why = f"{decision.note.replace('_', ' ')} to be recognised; {why}"
-            line += f" ({why})"
-        print(line + ".")
+        place = f" @ x={centre(decision.box)}" if multi and decision.box else ""
+        if decision.name is not None:
+            name = decision.name
+            say(f"Predict {name}{place} with {decision.confidence:.2f} confidence.")
+            continue
+        why = f"closest: {decision.closest}"
+        if decision.note:
+            why = f"{decision.note.replace('_', ' ')} to be recognised; {why}"
+        say(f"Predict unknown{place} ({why}).")
     if found.others:
-        more = f"at least {found.others} more face{'s' if found.others > 1 else ''}"
         # Standard output holds what OpenFace prints.
-        print(f"{shown(found.source)}: {more}; --multi names all", file=sys.stderr)
+        more = f"at least {counted(found.others, 'more face')}"
+        say(f"{path}: {more}; --multi names all", file=sys.stderr)
 
 
-def _problem(found: Identified) -> str | None:
+def _error(path: Path, found: Identified) -> PhotoError | None:
+    from openfaceplus.errors import NoFace
     from openfaceplus.files import shown
 
-    if found.status == "no_face":
-        return f"{shown(found.source)}: no face found"
-    return None if found.error is None else str(found.error)
+    return NoFace(f"{shown(path)}: no face found") if found.status == "no_face" else found.error
 
 
-def _as_dict(found: Identified) -> dict[str, Any]:
+def _as_dict(path: Path, found: Identified) -> dict[str, Any]:
+    error = _error(path, found)
     return {
-        "file": str(found.source),
+        "file": str(path),
         "status": found.status,
-        "error": _problem(found),
+        "error": None if error is None else error.to_dict(),
         "more_faces": found.others,
         "faces": [
             {
                 "box": decision.box and decision.box.rounded(),
                 "name": decision.name,
                 "closest": decision.closest,
-                "confidence": round(decision.confidence, 4),
+                "confidence": decision.confidence and round(decision.confidence, 4),
                 "score": round(decision.score, 4),
                 # JSON has no infinity: null where nobody would be accepted.
                 "threshold": round(decision.threshold, 4) if isfinite(decision.threshold) else None,
@@ -179,11 +190,13 @@ def _as_dict(found: Identified) -> dict[str, Any]:
 
 def _annotate(to: Path, found: Identified) -> None:
     from openfaceplus.images import save_image
-    from openfaceplus.model import annotate
+    from openfaceplus.model import annotate, numbers_of
 
     assert found.photo is not None
     save_image(to, annotate(found.photo, found.decisions))
-    print(f"annotated: {to}", file=sys.stderr)
+    say(f"annotated: {to}", file=sys.stderr)
+    for name, number in numbers_of(found.decisions).items():
+        say(f"  {number} there: {name}", file=sys.stderr)
 
 
 def _annotation_names(paths: Sequence[Path]) -> dict[Path, str]:

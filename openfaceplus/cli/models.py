@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     return common.run(parse, argv, lambda args: args.command(args))
 
 
-def _list(args: Any) -> int:
+def _list(args: argparse.Namespace) -> int:
     from openfaceplus import weights
     from openfaceplus.weights.catalog import CATALOG
 
@@ -71,16 +72,16 @@ def _list(args: Any) -> int:
             if row["md5"]
             else ""
         )
-        print(f"{row['name']}: {row['purpose']}")
-        print(f"    licence  {row['licence']}; {use}")
-        print(f"    file     {size}{', ' + checked if checked else ''}")
-        print(f"    lies in  {row['path'] or 'not here: openfaceplus models pull ' + row['name']}")
+        say(f"{row['name']}: {row['purpose']}")
+        say(f"    licence  {row['licence']}; {use}")
+        say(f"    file     {size}{', ' + checked if checked else ''}")
+        say(f"    lies in  {row['path'] or 'not here: openfaceplus models pull ' + row['name']}")
         if row["note"]:
-            print(f"    note     {row['note']}")
+            say(f"    note     {row['note']}")
     return common.OK
 
 
-def _pull(args: Any) -> int:
+def _pull(args: argparse.Namespace) -> int:
     from openfaceplus import weights
 
     path = weights.require(
@@ -89,23 +90,23 @@ def _pull(args: Any) -> int:
         accept=args.accept_license,
         progress=common.DownloadProgress(),
     )
-    print(path)
+    say(path)
     return common.OK
 
 
-def _path(args: Any) -> int:
+def _path(args: argparse.Namespace) -> int:
     from openfaceplus import weights
     from openfaceplus.errors import ModelMissing
 
     path = weights.locate(args.name)
     if path is None:
         raise ModelMissing(f"{args.name} is not here; run: openfaceplus models pull {args.name}")
-    print(path)
+    say(path)
     return common.OK
 
 
-def _pin(args: Any) -> int:
+def _pin(args: argparse.Namespace) -> int:
     from openfaceplus import weights
 
-    print(f"{weights.pin(args.file, renew=True)}  {args.file}")
+    say(f"{weights.pin(args.file, renew=True)}  {args.file}")
     return common.OK

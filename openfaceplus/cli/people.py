@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
+from openfaceplus.words import counted
 
 _FORMS = {
     "add": ("NAME FOLDER", "enrol a person from a folder of photos, or give one more photos"),
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
     """Add the four sub-commands, each with ``command`` set, and return their parsers."""
-    commands: dict[str, Callable[[Any], int]] = {
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "add": _add, "remove": _remove, "rename": _rename, "list": _list,
     }  # fmt: skip
     made = []
@@ -54,7 +56,7 @@ def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
     return made
 
 
-def _split(args: Any, wanted: int) -> tuple[Path, list[str]]:
+def _split(args: argparse.Namespace, wanted: int) -> tuple[Path, list[str]]:
     """The classifier and the other arguments; the first is the model if there is one more."""
     from openfaceplus.errors import UsageError
     from openfaceplus.model import find_classifier
@@ -67,7 +69,7 @@ def _split(args: Any, wanted: int) -> tuple[Path, list[str]]:
     return find_classifier(model), given[len(given) - wanted :]
 
 
-def _add(args: Any) -> int:
+def _add(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
     path, (name, folder) = _split(args, 2)
@@ -77,11 +79,12 @@ def _add(args: Any) -> int:
     )  # fmt: skip
     status = common.report(summary, args.json, args.verbose)
     if not args.json:
-        print(f"{name} is enrolled; {path} knows {len(model.people)} people now.")
+        known = counted(len(model.people), "person", "people")
+        say(f"{name} is enrolled; {path} knows {known} now.")
     return status
 
 
-def _remove(args: Any) -> int:
+def _remove(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
     path, (name,) = _split(args, 1)
@@ -98,27 +101,27 @@ def _remove(args: Any) -> int:
             }
         )
         return common.OK
-    print(f"Removed {receipt.name} from {path}.")
-    print(f"  {receipt.vectors} embeddings, {receipt.rows} rows of tables")
+    say(f"Removed {receipt.name} from {path}.")
+    say(f"  {counted(receipt.vectors, 'embedding')}, {counted(receipt.rows, 'row')} of tables")
     for file in receipt.files:
-        print(f"  deleted {file}")
+        say(f"  deleted {file}")
     if receipt.photos_left:
-        count = len(receipt.photos_left)
-        print(
-            f"{count} photos of {receipt.name} were left alone; while they lie there, training "
-            "again enrols them again. --photos deletes those that have not changed:",
+        left = counted(len(receipt.photos_left), "photo")
+        say(
+            f"{left} of {receipt.name} left alone; while they lie there, training again enrols "
+            "them again. --photos deletes those that have not changed:",
             file=sys.stderr,
         )
         for photo in receipt.photos_left:
-            print(f"  {photo}", file=sys.stderr)
+            say(f"  {photo}", file=sys.stderr)
     if receipt.not_found:
-        print("Not found, and so not deleted; look for copies of them:", file=sys.stderr)
+        say("Not found, and so not deleted; look for copies of them:", file=sys.stderr)
         for path in receipt.not_found:
-            print(f"  {path}", file=sys.stderr)
+            say(f"  {path}", file=sys.stderr)
     return common.OK
 
 
-def _rename(args: Any) -> int:
+def _rename(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
     path, (name, new) = _split(args, 2)
@@ -126,11 +129,11 @@ def _rename(args: Any) -> int:
     if args.json:
         common.print_json({"renamed": name, "to": new})
     else:
-        print(f"{name} is called {new} in {path}; folders of photos keep their names.")
+        say(f"{name} is called {new} in {path}; folders of photos keep their names.")
     return common.OK
 
 
-def _list(args: Any) -> int:
+def _list(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
     path, _ = _split(args, 0)
@@ -139,5 +142,5 @@ def _list(args: Any) -> int:
         common.print_json([{"name": name, "photos": count} for name, count in found.items()])
     else:
         for name, count in found.items():
-            print(f"{name}: {count} photo{'' if count == 1 else 's'}")
+            say(f"{name}: {counted(count, 'photo')}")
     return common.OK

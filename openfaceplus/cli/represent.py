@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from openfaceplus.cli import common
 
@@ -63,9 +62,9 @@ def _add_work(to: argparse.ArgumentParser) -> None:
     common.add_jobs(to)
 
 
-def device_of(args: Any) -> str:
+def device_of(args: argparse.Namespace) -> str:
     """What ``-cuda`` and ``-device`` name: cpu, cuda or cuda:N. OpenFace counts from 1, as Lua."""
-    device = args.device
+    device: str | None = args.device
     if device is None:
         return "cuda" if args.cuda else "cpu"
     if device.isdigit():
@@ -73,7 +72,7 @@ def device_of(args: Any) -> str:
     return device
 
 
-def _represent(args: Any) -> int:
+def _represent(args: argparse.Namespace) -> int:
     from openfaceplus import recipe as recipes
     from openfaceplus.stages.represent import represent
 

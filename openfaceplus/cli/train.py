@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import align, common
+from openfaceplus.cli.output import say
 from openfaceplus.cli.represent import device_of
-from openfaceplus.files import shown
+from openfaceplus.words import counted
 
 _REMARKS = 20  # printed; on thousands of people there may be many
 
@@ -52,11 +53,11 @@ def add_training(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = to.add_argument_group("strangers")
     group.add_argument(
-        "--far", type=float, default=0.01, metavar="RATE",
+        "--far", type=common.rate, default=0.01, metavar="RATE",
         help="share of strangers' faces that may be accepted (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--sure", type=float, metavar="P",
+        "--sure", type=common.rate, metavar="P",
         help="meet the rate with this confidence, such as 0.95, and not only on average",
     )  # fmt: skip
     group.add_argument(
@@ -68,21 +69,21 @@ def add_training(to: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(args: Any) -> Any:
+def settings_of(args: argparse.Namespace) -> Any:
     """The classifier's settings among a command's options."""
     from openfaceplus.classify.classifier import Settings
 
     return Settings(args.classifier, args.ldaDim, args.far, args.sure)
 
 
-def options_of(args: Any) -> Any:
+def options_of(args: argparse.Namespace) -> Any:
     """The other training options among a command's."""
     from openfaceplus.stages.train import TrainOptions
 
     return TrainOptions(args.strangers, args.strict, args.jobs, args.commercial)
 
 
-def _train(args: Any) -> int:
+def _train(args: argparse.Namespace) -> int:
     from openfaceplus.stages.train import train_photos
 
     made = train_photos(
@@ -95,7 +96,7 @@ def _train(args: Any) -> int:
             common.report(made.represented, False, args.verbose)
     for summary in (made.aligned, made.represented):
         for remark in summary.remarks:
-            print(remark, file=sys.stderr)
+            say(remark, file=sys.stderr)
     report(made.classifier, made.path, args.json, made.aligned.counts)
     return common.SOME_FAILED if made.aligned.failed or made.represented.failed else common.OK
 
@@ -125,14 +126,13 @@ def report(
         }
         common.print_json(data | ({} if counts is None else {"counts": counts}))
         return
-    print(f"Training for {people} classes.")
+    say(f"Training for {counted(people, 'class', 'classes')}.")
     if classifier.settings.kind == "LinearSvm" and classifier.namer is None and people > 1:
-        print("Names are given by the nearest template: a linear SVM of so many people takes long "
-              "and names no better.")  # fmt: skip
-    for line in wording.lines(threshold, people):
-        print(line)
+        say("Names are given by the nearest template: a linear SVM of so many people takes long "
+            "and names no better.")  # fmt: skip
+    say(*wording.lines(threshold, people))
     for remark in odd[:_REMARKS]:
-        print(f"look: {shown(remark)}", file=sys.stderr)
+        say(f"look: {remark}", file=sys.stderr)
     if len(odd) > _REMARKS:
-        print(f"look: and {len(odd) - _REMARKS} more such remarks; --json has all", file=sys.stderr)
-    print(f"Saving classifier to '{path}'")
+        say(f"look: and {len(odd) - _REMARKS} more such remarks; --json has all", file=sys.stderr)
+    say(f"Saving classifier to '{path}'")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
 
 NO_LIVENESS = (
     "There is no liveness check: a photo of a photo would be judged just the same. "
@@ -25,7 +26,10 @@ def main(argv: list[str] | None = None) -> int:
         "  openfaceplus verify visitor.jpg --as 'Ada' --db staff/\n"
         "  openfaceplus verify a.jpg b.jpg --distance 0.6",
     )
-    parse.add_argument("photos", nargs="+", metavar="PHOTO", help="two photos, or one with --as")
+    parse.add_argument(
+        "photos", nargs="+", metavar="PHOTO",
+        help="two photos, or one with --as; - reads one from standard input",
+    )  # fmt: skip
     parse.add_argument("--as", dest="name", metavar="NAME", help="the person it is said to be")
     parse.add_argument("--db", type=Path, metavar="FOLDER", help="one photo a person, NAME.jpg")
     add_comparison(parse)
@@ -38,7 +42,7 @@ def add_comparison(to: argparse.ArgumentParser) -> None:
     """Options that decide what counts as the same person."""
     group = to.add_mutually_exclusive_group()
     group.add_argument(
-        "--far", type=float, default=0.001, metavar="RATE",
+        "--far", type=common.rate, default=0.001, metavar="RATE",
         help="share of other people accepted, from the embedding's table (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
@@ -48,7 +52,7 @@ def add_comparison(to: argparse.ArgumentParser) -> None:
     to.add_argument("--table", type=Path, metavar="FILE", help="a threshold table of your own")
 
 
-def comparison_of(args: Any) -> dict[str, Any]:
+def comparison_of(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``Comparer`` among a command's."""
     from openfaceplus.recipe import recipe
 
@@ -69,14 +73,19 @@ def comparison_of(args: Any) -> dict[str, Any]:
     }
 
 
-def rule_of(limit: float, far: float | None) -> str:
-    """Where the limit comes from, in words."""
-    if far is None:
-        return f"limit {limit:.3f}, as given"
-    return f"limit {limit:.3f}, for a false-accept rate of {100 * far:g}%"
+def measure_of(far: float | None) -> str:
+    """What a distance is between. By a limit of the user's own: the network's outputs for one view;
+    by a rate: embeddings, the means of the views' outputs, of unit length. They do not compare."""
+    return "network outputs" if far is None else "embeddings"
 
 
-def _verify(args: Any) -> int:
+def distance_in_words(distance: float, limit: float, far: float | None) -> str:
+    """A distance, what it is between, its limit, and where that comes from."""
+    rate = "as given" if far is None else f"for a false-accept rate of {100 * far:g}%"
+    return f"distance {distance:.3f} between {measure_of(far)} (limit {limit:.3f}, {rate})"
+
+
+def _verify(args: argparse.Namespace) -> int:
     from openfaceplus.errors import UsageError
     from openfaceplus.photo_folder import PhotoFolder
     from openfaceplus.verification import Comparer
@@ -85,35 +94,39 @@ def _verify(args: Any) -> int:
         raise UsageError("--as and --db go together")
     if len(args.photos) != (1 if args.name else 2):
         raise UsageError("name two photos, or one photo with --as NAME --db FOLDER")
+    if args.photos.count("-") > 1:
+        raise UsageError("standard input is named twice", remedy="it holds one photo")
+    photos = [common.photo_of(photo) for photo in args.photos]
     comparer = Comparer(**comparison_of(args))
     if args.name:
         database = PhotoFolder(args.db, comparer)
         say_unusable(database)
-        result = database.verify(args.photos[0], args.name)
+        result = database.verify(photos[0], args.name)
     else:
-        result = comparer.verify(*args.photos)
+        result = comparer.verify(*photos)
+    how = distance_in_words(result.distance, result.limit, result.far)
     if args.json:
         common.print_json(
             {
                 "same": result.same,
                 "distance": round(result.distance, 4),
+                "measure": measure_of(result.far),
                 "limit": round(result.limit, 4),
                 "far": result.far,
-                "boxes": [box.rounded() for box in result.boxes],
+                "boxes": [box and box.rounded() for box in result.boxes],
             }
         )
     elif args.name:
         answer = "opens" if result.same else "stays shut"
-        print(f"It is {'' if result.same else 'not '}{args.name}: distance {result.distance:.3f} "
-              f"({rule_of(result.limit, result.far)}). The door {answer}.")  # fmt: skip
-        print(NO_LIVENESS)
+        negation = "" if result.same else "not "
+        say(f"It is {negation}{args.name}: {how}. The door {answer}.", NO_LIVENESS)
     else:
-        print(f"{'Same person' if result.same else 'Different people'}: distance "
-              f"{result.distance:.3f} ({rule_of(result.limit, result.far)}).")  # fmt: skip
+        who = "Same person" if result.same else "Different people"
+        say(f"{who}: {how}.")
     return common.OK if result.same else common.SOME_FAILED
 
 
 def say_unusable(database: Any) -> None:
     """Say which photos of a database are left out, and why."""
     for reason in database.unusable.values():
-        print(f"left out: {reason}", file=sys.stderr)
+        say(f"left out: {reason}", file=sys.stderr)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from openfaceplus.cli import common
+from openfaceplus.cli.output import say
 from openfaceplus.version import __version__
 
 LIBRARIES = (
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     return common.run(parse, argv, _version)
 
 
-def _version(args: Any) -> int:
+def _version(args: argparse.Namespace) -> int:
     found = {"openfaceplus": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -36,5 +37,5 @@ def _version(args: Any) -> int:
         common.print_json(found)
     else:
         for name, number in found.items():
-            print(f"{name} {number}")
+            say(f"{name} {number}")
     return common.OK

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import Any
 
 from openfaceplus.cli import common
-from openfaceplus.cli.verify import add_comparison, comparison_of, rule_of, say_unusable
+from openfaceplus.cli.output import say
+from openfaceplus.cli.verify import (
+    add_comparison,
+    comparison_of,
+    distance_in_words,
+    measure_of,
+    say_unusable,
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
         "  openfaceplus whois visitor.jpg --db staff/\n"
         "  openfaceplus whois visitor.jpg --db staff/ --far 0.01 --json",
     )
-    parse.add_argument("photo", metavar="PHOTO")
+    parse.add_argument("photo", metavar="PHOTO", help="a photo; - reads standard input")
     parse.add_argument("--db", type=Path, required=True, metavar="FOLDER", help="NAME.jpg, ...")
     add_comparison(parse)
     common.add_max_pixels(parse)
@@ -26,29 +33,31 @@ def main(argv: list[str] | None = None) -> int:
     return common.run(parse, argv, _whois)
 
 
-def _whois(args: Any) -> int:
+def _whois(args: argparse.Namespace) -> int:
     from openfaceplus.photo_folder import PhotoFolder
     from openfaceplus.verification import Comparer
 
+    photo = common.photo_of(args.photo)
     database = PhotoFolder(args.db, Comparer(**comparison_of(args)))
     say_unusable(database)
-    found = database.whois(args.photo)
+    found = database.whois(photo)
     assert found.distance is not None and found.limit is not None and found.box is not None
-    limit = rule_of(found.limit, database.comparer.far)
+    far = database.comparer.far
+    how = distance_in_words(found.distance, found.limit, far)
     if args.json:
         common.print_json(
             {
                 "name": found.name,
                 "closest": found.closest,
                 "distance": round(found.distance, 4),
+                "measure": measure_of(far),
                 "limit": round(found.limit, 4),
-                "far": database.comparer.far,
+                "far": far,
                 "box": found.box.rounded(),
             }
         )
     elif found.name is None:
-        print(f"Not in the database; the closest is {found.closest}: distance "
-              f"{found.distance:.3f} ({limit}).")  # fmt: skip
+        say(f"Not in the database; the closest is {found.closest}: {how}.")
     else:
-        print(f"It is {found.name}: distance {found.distance:.3f} ({limit}).")
+        say(f"It is {found.name}: {how}.")
     return common.OK if found.name is not None else common.SOME_FAILED

@@ -8,7 +8,7 @@ in which nothing could be found has score -inf.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,16 +106,23 @@ def fold_accuracies(scores: np.ndarray, same: np.ndarray, folds: np.ndarray) -> 
     return np.array(accuracies)
 
 
-def clopper_pearson(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def clopper_pearson(hits: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
     """The exact two-sided interval of a share of which ``hits`` of ``trials`` were seen."""
+    low, high = share_intervals(np.array([hits]), np.array([trials]), confidence)
+    return float(low[0]), float(high[0])
+
+
+def share_intervals(
+    hits: np.ndarray, trials: np.ndarray, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clopper-Pearson intervals, (n,) low and high ends, of (n,) hits in (n,) or (1,) trials."""
     from scipy.stats import beta
 
-    if trials == 0:
-        return 0.0, 1.0
     tail = (1 - confidence) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, trials - hits + 1))
-    high = 1.0 if hits == trials else float(beta.ppf(1 - tail, hits + 1, trials - hits))
-    return low, high
+    with np.errstate(invalid="ignore"):
+        low = beta.ppf(tail, hits, trials - hits + 1)
+        high = beta.ppf(1 - tail, hits + 1, trials - hits)
+    return np.where(hits <= 0, 0.0, low), np.where(hits >= trials, 1.0, high)
 
 
 def bootstrap(
@@ -168,21 +175,24 @@ class Probes:
         """DIR at the threshold that accepts at most the share ``fpir`` of the strangers' probes."""
         return self.dir_at(threshold_at(self.stranger_scores, fpir))
 
-    def dir_interval(self, fpir: float, draws: int = 500, seed: int = 0) -> tuple[float, float]:
-        """95% interval of ``dir_at_fpir`` over people, enrolled ones and strangers both drawn."""
+    def dir_intervals(
+        self, fpirs: Sequence[float], draws: int = 500, seed: int = 0
+    ) -> list[tuple[float, float]]:
+        """95% intervals of ``dir_at_fpir`` over people, enrolled ones and strangers both drawn."""
         _, owner = np.unique(self.people, return_inverse=True)
         _, stranger = np.unique(self.strangers, return_inverse=True)
         known, unknown = int(owner.max()) + 1, int(stranger.max()) + 1
         generator = np.random.default_rng(seed)
-        values = []
-        for _ in range(draws):
+        values = np.empty((draws, len(fpirs)))
+        for row in values:
             mine = np.bincount(generator.integers(0, known, known), minlength=known)[owner]
             theirs = np.bincount(generator.integers(0, unknown, unknown), minlength=unknown)
-            threshold = threshold_at(self.stranger_scores, fpir, theirs[stranger].astype(float))
-            accepted = self.right & (self.scores >= threshold)
-            values.append(np.sum(mine * accepted) / np.sum(mine))
-        low, high = np.quantile(values, [0.025, 0.975])
-        return float(low), float(high)
+            weights = theirs[stranger].astype(float)
+            limits = [threshold_at(self.stranger_scores, fpir, weights) for fpir in fpirs]
+            accepted = self.right & (self.scores >= np.array(limits)[:, None])
+            row[:] = accepted @ mine / np.sum(mine)
+        low, high = np.quantile(values, [0.025, 0.975], axis=0)
+        return list(zip(low.tolist(), high.tolist(), strict=True))
 
     def subset(self, known: np.ndarray, strangers: np.ndarray) -> Probes:
         """The part that two masks, (n,) and (m,), choose."""
@@ -197,10 +207,14 @@ class Probes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """Confidence against truth in bins of equal count: means of both, (bins,)."""
+    """Confidence against truth in bins of equal weight: means of both, (bins,).
+
+    ``counts`` (bins,) are the numbers of equally weighted faces that would be worth as much.
+    """
 
     confidence: np.ndarray
     truth: np.ndarray
+    counts: np.ndarray
 
     @property
     def gap(self) -> float:
@@ -216,8 +230,10 @@ def reliability(
     total = np.cumsum(weights[order]) - weights[order] / 2
     which = np.minimum((total / weights.sum() * bins).astype(int), bins - 1)
     weight = np.bincount(which, weights[order], bins)
-    weight[weight == 0] = np.nan
+    squares = np.bincount(which, weights[order] ** 2, bins)
+    weight[weight == 0] = squares[weight == 0] = np.nan
     return Reliability(
         np.bincount(which, (weights * confidence)[order], bins) / weight,
         np.bincount(which, (weights * right)[order], bins) / weight,
+        weight**2 / squares,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from openfaceplus.errors import StorageError, UsageError
+from openfaceplus.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def _blocks(vectors: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
 class OpenSetSplit:
     """Indices of photos: enrolled, probes of enrolled people, strangers of the two kinds.
 
-    Known unknowns have two or three photos, unknown unknowns one (Günther et al., CVPRW 2017).
+    Known unknowns have two or three photos, unknown unknowns one (Günther et al., CVPRW 2017) or
+    are of people held out, who could have been enrolled.
     """
 
     enrolled: np.ndarray
@@ -142,25 +144,37 @@ class OpenSetSplit:
 
 
 def openset_split(
-    people: Sequence[str], enrol: int = 3, gallery: int | None = None, seed: int = 0
+    people: Sequence[str],
+    enrol: int = 3,
+    gallery: int | None = None,
+    seed: int = 0,
+    *,
+    hold_out: int = 0,
 ) -> OpenSetSplit:
     """Split the (n,) photos of a folder, in its order, by how many each person has.
 
-    The first ``enrol`` photos of everyone with more than that are enrolled, the others searched;
-    ``gallery`` draws that many of these people and leaves the rest out. Raises UsageError if there
-    are not enough people.
+    The first ``enrol`` photos of everyone with more than that are enrolled, the others searched.
+    ``hold_out`` of these people, drawn by chance, are strangers instead; ``gallery`` enrols that
+    many and leaves the rest out. Raises UsageError if there are not enough people.
     """
     names, index, counts = np.unique(np.array(people), return_inverse=True, return_counts=True)
-    known = np.flatnonzero(counts > enrol)
-    if gallery is not None:
-        if gallery > len(known):
-            raise UsageError(
-                f"only {len(known)} people have more than {enrol} photos; a gallery of {gallery} "
-                "cannot be drawn"
-            )
-        known = np.sort(np.random.default_rng(seed).choice(known, gallery, replace=False))
-    if not len(known):
-        raise UsageError(f"nobody has more than {enrol} photos, so nobody can be enrolled")
+    able = np.flatnonzero(counts > enrol)
+    if not len(able):
+        raise UsageError(
+            f"nobody has more than {enrol} photos, so nobody can be enrolled", field="enrol"
+        )
+    wanted = max(1, len(able) - hold_out) if gallery is None else gallery
+    if wanted + hold_out > len(able):
+        apart = f" with {counted(hold_out, 'person', 'people')} held out" * bool(hold_out)
+        raise UsageError(
+            f"only {counted(len(able), 'person has', 'people have')} more than {enrol} photos; "
+            f"a gallery of {wanted}{apart} cannot be drawn",
+            remedy="" if gallery else "give photos of strangers",
+            field="gallery" if gallery else "strangers",
+        )
+    generator = np.random.default_rng(seed)
+    known = np.sort(generator.choice(able, wanted, replace=False))
+    held_out = generator.choice(np.setdiff1d(able, known), hold_out, replace=False)
     position = np.zeros(len(index), int)
     seen = np.zeros(len(names), int)
     for i, person in enumerate(index):
@@ -172,5 +186,5 @@ def openset_split(
         np.flatnonzero(is_known & (position < enrol)),
         np.flatnonzero(is_known & (position >= enrol)),
         np.flatnonzero((photos > 1) & (photos <= enrol)),
-        np.flatnonzero(photos == 1),
+        np.flatnonzero((photos == 1) | np.isin(index, held_out)),
     )

@@ -65,7 +65,7 @@ class _Worker:
     def __call__(self, task: Task) -> Row:
         row = task.row()
         if not task.person:
-            reason = f"{shown(task.photo)}: lies in no person's folder"
+            reason = f"{shown(task.photo)}: lies in no person's folder; move it into one"
             return row | {"status": "no_person", "reason": reason}
         try:
             self._align(task, row)

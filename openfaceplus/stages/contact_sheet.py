@@ -13,6 +13,7 @@ from urllib.parse import quote
 from openfaceplus.files import atomic_write, shown
 from openfaceplus.stages.results_folder import MATCHES, Result, thumbnail_of
 from openfaceplus.stages.subjects import ONE_SUBJECT, References
+from openfaceplus.words import counted
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #f4f5f7; --card: #fff; --text: #1c2024; --soft: #60666e;
@@ -86,6 +87,7 @@ def _page(
     counts = Counter(references.subjects)
     people = ", ".join(counts)
     title = "Search for one person" if people == ONE_SUBJECT else f"Search for {people}"
+    found = counted(len(matches), "match", "matches")
     faces = sum(len(result["faces"]) for result in results)
     yield f"""<!doctype html>
 <html lang="en">
@@ -98,13 +100,13 @@ def _page(
 </head>
 <body>
 <header>
-<h1>{_text(title)}: {_many(len(matches), "match", "matches")} in {_many(len(results), "photo")}</h1>
-<p>{_many(faces, "face")} compared with {_many(len(references.photos), "reference")}.
+<h1>{_text(title)}: {found} in {counted(len(results), "photo")}</h1>
+<p>{counted(faces, "face")} compared with {counted(len(references.photos), "reference")}.
 Distance {_text(threshold_in_words(references, far))}.
 A row a face: <a href="{MATCHES}">{MATCHES}</a>.</p>"""
     if len(counts) > 1:
-        found = Counter(name for result in matches for name in result["matches"])
-        each = (f"{name} in {_many(found[name], 'photo')}" for name in counts)
+        photos = Counter(name for result in matches for name in result["matches"])
+        each = (f"{name} in {counted(photos[name], 'photo')}" for name in counts)
         yield f"<p>{_text('; '.join(each))}.</p>"
     yield from (f'<p class="remark">{_text(remark)}</p>' for remark in remarks)
     yield "</header>\n<main>"
@@ -132,7 +134,7 @@ def _card(result: Result) -> str:
     names = ", ".join(result["matches"])
     faces = result["faces"]
     near = f"{distance_of(result):.3f}" if faces else ""
-    count = _many(len(faces), "face")
+    count = counted(len(faces), "face")
     flaws = sorted({f["decision"].replace("_", " ") for f in faces} - {"match", "other"})
     notes = [count, *([] if names or not near else [f"nearest {near}"]), *flaws]
     said = f"{names} found, {count}" if names else count if faces else "no face found"
@@ -143,10 +145,6 @@ def _card(result: Result) -> str:
         + (f"<b>{_text(names)} {near}</b>" if names else "")
         + f"{_text(result['photo'])}<small>{_text(', '.join(notes))}</small></span></a></li>"
     )
-
-
-def _many(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _text(value: Any) -> str:

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from openfaceplus.errors import UsageError
+from openfaceplus.files import shown
+from openfaceplus.images import walk
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, represent
+from openfaceplus.stages.photos import embed_photos
 from openfaceplus.stages.summary import Progress, no_progress
 from openfaceplus.store.vectors import read_vectors
 
@@ -80,4 +83,43 @@ def embed_folder(
         [row["photo"] for row in rows],
         np.array([found.get(row["chip"], nothing) for row in rows], np.float32),
         manifest.settings["space"],
+    )
+
+
+def embed_strangers(
+    folder: Path,
+    recipe: Recipe,
+    space: str,
+    *,
+    commercial: bool = False,
+    jobs: int | None = None,
+    progress: Progress = no_progress,
+) -> EmbeddedFolder:
+    """The most prominent face of each photo of strangers, one each or a folder each.
+
+    Raises UsageError for a folder without photos.
+    """
+    files = walk(folder)
+    if not files:
+        raise UsageError(
+            f"{shown(folder)}: holds no photos of strangers",
+            remedy="put in one photo a person, or a folder each",
+            field="strangers",
+        )
+    vectors: list[np.ndarray | None] = []
+    with progress("strangers", len(files)) as advance:
+        for found in embed_photos(
+            [file.path for file in files], recipe, largest=True, jobs=jobs, commercial=commercial
+        ):
+            vectors.append(found.vectors[0] if len(found.vectors) else None)
+            advance()
+    size = next((len(vector) for vector in vectors if vector is not None), 0)
+    if not size:
+        raise UsageError(f"{shown(folder)}: no photo shows a face", field="strangers")
+    nothing = np.full(size, np.nan, np.float32)
+    return EmbeddedFolder(
+        [file.person or file.relative for file in files],
+        [str(file.path) for file in files],
+        np.array([nothing if vector is None else vector for vector in vectors], np.float32),
+        space,
     )

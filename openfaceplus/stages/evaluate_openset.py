@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class OpenSetOptions:
 
     ``fars`` are the rates that thresholds are calibrated for without seeing the strangers, on
     average or with ``confidence_level``. ``classifier`` may be ``openface-svc``, a baseline.
+    ``hold_out`` people who could be enrolled are strangers instead; None: a quarter of them where
+    there are no strangers otherwise.
     """
 
     enrol: int = 3
@@ -34,6 +37,7 @@ class OpenSetOptions:
     classifier: str = "LinearSvm"
     fars: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1)
     confidence_level: float | None = None
+    hold_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,30 +57,43 @@ def evaluate_openset(
     folder: EmbeddedFolder,
     options: OpenSetOptions | None = None,
     *,
+    strangers: EmbeddedFolder | None = None,
     groups: Mapping[str, str] | None = None,
     output: Path | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Enrol, search enrolled people's other photos and strangers', and report rates.
 
-    Strangers are people with one photo; those with two or three ("known unknowns") are reported
-    beside them. A probe without a face counts as missed. Of several draws means are given.
+    Strangers are ``strangers`` if given, else people with one photo and those held out; people with
+    two or three photos ("known unknowns") are counted beside them. A probe without a face counts as
+    missed. Of several draws means are given. Raises UsageError if there are not enough people, or
+    no strangers; ``split`` tells that before anything is embedded.
     """
     options = options or OpenSetOptions()
+    own = len(folder.photos)
+    if strangers is not None:
+        folder = EmbeddedFolder(
+            [*folder.people, *(f"strangers/{name}" for name in strangers.people)],
+            [*folder.photos, *strangers.photos],
+            np.concatenate([folder.vectors, strangers.vectors]),
+            folder.space,
+        )
     runs = []
     with progress("evaluate", options.repeats) as advance:
         for seed in range(options.repeats):
-            runs.append(_run(folder, options, seed))
+            runs.append(_run(folder, options, seed, own))
             advance()
     first = runs[0]
     result: dict[str, Any] = {
         "space": folder.space,
         "classifier": options.classifier,
         "people": len(set(first.probes.people.tolist())),
-        "photos": len(folder.photos),
+        "photos": own,
         "enrolled_photos": len(first.split.enrolled),
         "probes": len(first.split.probes),
-        "strangers": len(first.split.unknown_unknowns),
+        "strangers": len(set(first.probes.strangers.tolist())),
+        "strangers_photos": len(first.split.unknown_unknowns),
+        "strangers_are": _strangers_are(folder, first, own),
         "known_unknowns": len(first.split.known_unknowns),
         "failures": int(np.sum(~folder.usable)),
         "repeats": options.repeats,
@@ -86,7 +103,8 @@ def evaluate_openset(
         rates = {f"{f:g}": _mean(run.probes.dir_at_fpir(f) for run in runs) for f in FPIRS}
         result[key] = {f: 1 - rate if sign else rate for f, rate in rates.items()}
     if options.repeats == 1:
-        result["dir_at_fpir_interval"] = {f"{f:g}": first.probes.dir_interval(f) for f in FPIRS}
+        intervals = zip(FPIRS, first.probes.dir_intervals(FPIRS), strict=True)
+        result["dir_at_fpir_interval"] = {f"{f:g}": interval for f, interval in intervals}
     else:
         result["dir_at_fpir_spread"] = {
             f"{f:g}": float(np.std([run.probes.dir_at_fpir(f) for run in runs])) for f in FPIRS
@@ -103,34 +121,68 @@ def evaluate_openset(
     return result
 
 
-def _run(folder: EmbeddedFolder, options: OpenSetOptions, seed: int) -> _Run:
-    split = protocols.openset_split(folder.people, options.enrol, options.gallery, seed)
+def split(
+    people: Sequence[str], options: OpenSetOptions, strangers: bool = False, seed: int = 0
+) -> protocols.OpenSetSplit:
+    """Who of (n,) photos' people is enrolled and who is a stranger, unless ``strangers`` are given.
+
+    Raises UsageError if there are not enough people, or no strangers.
+    """
+    counts = Counter(people).values()
+    hold_out = options.hold_out
+    if hold_out is None:
+        able = sum(count > options.enrol for count in counts)
+        hold_out = 0 if strangers or 1 in counts else max(1, able // 4)
+    made = protocols.openset_split(people, options.enrol, options.gallery, seed, hold_out=hold_out)
+    if not strangers and not len(made.unknown_unknowns):
+        raise UsageError(
+            "nobody has a single photo, so there are no strangers to search for",
+            remedy="give photos of strangers, or hold people out",
+            field="strangers",
+        )
+    return made
+
+
+def _strangers_are(folder: EmbeddedFolder, run: _Run, own: int) -> str:
+    """What kind of people the strangers are, in words."""
+    if own < len(folder.photos):
+        return "the folder of strangers given"
+    counts = Counter(folder.people)
+    single = any(counts[name] == 1 for name in run.probes.strangers.tolist())
+    held = any(counts[name] > 1 for name in run.probes.strangers.tolist())
+    return " and ".join(["people with one photo"] * single + ["people held out"] * held)
+
+
+def _run(folder: EmbeddedFolder, options: OpenSetOptions, seed: int, own: int) -> _Run:
+    """One draw; the photos from number ``own`` on are of strangers given."""
+    given = np.arange(own, len(folder.photos))
+    drawn = split(folder.people[:own], options, len(given) > 0, seed)
+    if len(given):
+        drawn = replace(drawn, unknown_unknowns=given)
     people = np.array(folder.people)
-    enrolled = split.enrolled[folder.usable[split.enrolled]]
-    if not len(split.unknown_unknowns):
-        raise UsageError("nobody has a single photo, so there are no strangers to search for")
+    enrolled = drawn.enrolled[folder.usable[drawn.enrolled]]
     vectors, names = folder.vectors[enrolled], people[enrolled].tolist()
     if options.classifier == "openface-svc":
         model: Any = OpenFaceSvc.train(vectors, names)
     else:
         chips = [folder.photos[i] for i in enrolled]
         model = Classifier.train(vectors, names, chips, recipe={}, space=folder.space)
-    known, scores, confidence = _search(folder, model, split.probes)
-    _, stranger_scores, stranger_confidence = _search(folder, model, split.unknown_unknowns)
-    _, near_scores, _ = _search(folder, model, split.known_unknowns)
+    known, scores, confidence = _search(folder, model, drawn.probes)
+    _, stranger_scores, stranger_confidence = _search(folder, model, drawn.unknown_unknowns)
+    _, near_scores, _ = _search(folder, model, drawn.known_unknowns)
     thresholds = {}
     if isinstance(model, Classifier):
         level = options.confidence_level
         thresholds = {far: model.calibrate(far, level).value for far in options.fars}
     right = np.array(
-        [name == person for name, person in zip(known, people[split.probes], strict=True)]
+        [name == person for name, person in zip(known, people[drawn.probes], strict=True)]
     )
     probes = metrics.Probes(
-        scores, right, people[split.probes], stranger_scores, people[split.unknown_unknowns]
+        scores, right, people[drawn.probes], stranger_scores, people[drawn.unknown_unknowns]
     )
     return _Run(
-        split, probes, near_scores, thresholds, confidence, stranger_confidence,
-        _ranks(folder, enrolled, split.probes),
+        drawn, probes, near_scores, thresholds, confidence, stranger_confidence,
+        _ranks(folder, enrolled, drawn.probes),
     )  # fmt: skip
 
 
@@ -173,10 +225,11 @@ def _ranks(
 def _calibration(runs: list[_Run], far: float, level: float | None) -> dict[str, Any]:
     """Requested against achieved rate on strangers that the calibration never saw."""
     achieved = [run.probes.fpir_at(run.thresholds[far]) for run in runs]
-    strangers = len(runs[0].probes.stranger_scores)
+    # Photos of one stranger depend on each other: each person counts once.
+    strangers = len(set(runs[0].probes.strangers.tolist()))
     row: dict[str, Any] = {"requested": far, "achieved": float(np.mean(achieved))}
     if len(runs) == 1:
-        row["interval"] = metrics.clopper_pearson(round(achieved[0] * strangers), strangers)
+        row["interval"] = metrics.clopper_pearson(achieved[0] * strangers, strangers)
     else:
         row["interval"] = tuple(np.quantile(achieved, [0.025, 0.975]).tolist())
         row["exceeded"] = float(np.mean(np.array(achieved) > far))
@@ -229,8 +282,9 @@ def _by_group(
 def _plot(run: _Run, reliability: metrics.Reliability | None, output: Path) -> None:
     fpirs = np.geomspace(5e-4, 0.3, 60)
     rates = np.array([run.probes.dir_at_fpir(fpir) for fpir in fpirs])
-    plots.dir_curve(output / "openset-dir.png", fpirs, rates)
-    plots.cmc(output / "openset-cmc.png", run.ranks)
+    band = np.array(run.probes.dir_intervals(fpirs.tolist(), draws=100))
+    plots.dir_curve(output / "openset-dir.png", fpirs, rates, band)
+    plots.cmc(output / "openset-cmc.png", run.ranks, len(run.split.probes))
     threshold = metrics.threshold_at(run.probes.stranger_scores, 0.01)
     genuine = run.probes.scores[run.probes.right]
     plots.histogram(output / "openset-scores.png", genuine, run.probes.stranger_scores, threshold)

@@ -95,8 +95,8 @@ def evaluate_pairs(
         result["groups"] = _pairs_by_group(folder, scored, groups, threshold)
     if output is not None:
         far, tar = metrics.roc(genuine, impostors)
-        plots.roc(output / "pairs-roc.png", far, tar)
-        plots.det(output / "pairs-det.png", far, tar)
+        plots.roc(output / "pairs-roc.png", far, tar, len(genuine))
+        plots.det(output / "pairs-det.png", far, tar, len(genuine))
         plots.histogram(output / "pairs-scores.png", genuine, impostors, threshold)
     return result
 

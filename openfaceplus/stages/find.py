@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.decoding import Photo
-from openfaceplus.drawing import Mark, draw
+from openfaceplus.drawing import Mark, draw, legend
 from openfaceplus.errors import UsageError
 from openfaceplus.files import shown, sweep
 from openfaceplus.images import MAX_PIXELS, save_image, walk
@@ -109,11 +109,15 @@ def find(
         max_pixels=options.max_pixels, commercial=options.commercial, progress=progress,
     )  # fmt: skip
     references, remarks = load_references(knowns, comparer, options.rule, options.table)
+    numbers = legend(references.limits)
+    remarks += [f"in the pictures {number} is {name}" for name, number in numbers.items()]
     pictures = results_folder.picture_names([file.relative for file in files])
     ours = set(before or ())
     if not options.overwrite:
         results_folder.refuse_others(output, set(pictures.values()) - ours)
     settings = _settings(knowns, comparer, references, options)
+    if numbers:  # with another font the pictures are drawn anew
+        settings["numbers"] = numbers
     journal = Journal(output / JOURNAL, Manifest("find", settings).settings_hash)
     # Before anything else is written: by this the next run knows what here is its own.
     claim = Manifest("find", settings | {"pictures": sorted(ours | set(pictures.values()))})
@@ -163,6 +167,7 @@ class _Worker:
     ) -> None:
         self._pipeline = Pipeline(chosen, commercial=options.commercial)
         self._references = references
+        self._numbers = legend(references.limits)
         self._output = output
         self._raw = options.distance is not None
         self._max_pixels = options.max_pixels
@@ -184,7 +189,9 @@ class _Worker:
         pairs = sorted(judged, key=lambda pair: pair[0].box.left)
         found = [row for _, row in pairs]
         marks = [
-            Mark(face.box.scaled(1 / seen.photo.scale), _label(row), row["decision"] == "match")
+            Mark(
+                face.box.scaled(1 / seen.photo.scale), self._label(row), row["decision"] == "match"
+            )
             for face, row in pairs
         ]
         self._save(seen.photo, marks, task)
@@ -206,6 +213,13 @@ class _Worker:
                 "decision": problem or ("other" if known is None else "match"),
             }
 
+    def _label(self, row: dict[str, Any]) -> str:
+        if row["decision"] == "match":
+            name = self._numbers.get(row["subject"], shown(row["subject"]))
+            return f"{name} {row['distance']:.2f}"
+        problem = "" if row["decision"] == "other" else f" {row['decision'].replace('_', ' ')}"
+        return f"{row['distance']:.2f}{problem}"
+
     def _save(self, photo: Photo, marks: Sequence[Mark], task: _Task) -> None:
         import cv2
 
@@ -223,13 +237,6 @@ def _result(task: _Task) -> Result:
         "photo": task.photo, "picture": task.picture, "stamp": task.stamp, "status": "ok",
         "reason": "", "faces": [], "matches": [],
     }  # fmt: skip
-
-
-def _label(row: dict[str, Any]) -> str:
-    if row["decision"] == "match":
-        return f"{shown(row['subject'])} {row['distance']:.2f}"
-    problem = "" if row["decision"] == "other" else f" {row['decision'].replace('_', ' ')}"
-    return f"{row['distance']:.2f}{problem}"
 
 
 def _fresh(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openfaceplus.store.tables import Row
+from openfaceplus.words import counted, statuses
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], object]]]
 """Called with a label and the number of items; gives a context whose value is called per item."""
@@ -45,8 +46,7 @@ class Summary:
         return len(self.rows) - self.succeeded
 
     def __str__(self) -> str:
-        done = f"{self.succeeded} of {len(self.rows)} photos {self.verb}"
-        parts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        done = f"{self.succeeded:,} of {counted(len(self.rows), 'photo')} {self.verb}"
         kept = len(self.rows) - self.fresh
         again = f", {kept} kept from before" if kept else ""
-        return f"{done} ({parts}{again}); see {self.table}"
+        return f"{done} ({statuses(self.counts)}{again}); see {self.table}"

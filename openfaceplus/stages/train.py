@@ -10,13 +10,15 @@ import numpy as np
 from openfaceplus import thresholds
 from openfaceplus.classify import enrolment
 from openfaceplus.classify.classifier import Classifier, Settings
-from openfaceplus.classify.wording import percent
+from openfaceplus.classify.wording import supporters
 from openfaceplus.errors import OpenFacePlusError, TrainingError, UsageError
+from openfaceplus.files import shown
 from openfaceplus.images import photos_in
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, photos, represent
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.store.vectors import person_of, read_vectors
+from openfaceplus.words import counted, percent, statuses
 
 CLASSIFIER = "classifier.pkl"
 CHIPS = "aligned-images"
@@ -71,10 +73,10 @@ def train(
     made = classifier.calibrate().calibration
     if options.strict and not made.met:
         raise TrainingError(
-            f"{made.n} {'people' if made.estimate else 'strangers'} support a rate of "
-            f"{percent(made.supported)} at best, and no less was to be taken",
-            field="strangers",
+            f"{supporters(made)} support a rate of {percent(made.supported)} at best, and what is "
+            "not supported was to be refused",
             remedy="give photos of strangers, or ask for a higher rate",
+            field="strangers",
         )
     classifier.save(folder / CLASSIFIER)
     return classifier
@@ -158,8 +160,9 @@ def train_photos(
     )
     if not aligned.succeeded:
         raise TrainingError(
-            f"{source}: in none of {len(aligned.rows)} photos was a usable face found "
-            f"({aligned.counts}); {aligned.table} says why for each"
+            f"{shown(source)}: no usable face in {counted(len(aligned.rows), 'photo')} "
+            f"({statuses(aligned.counts)}); {shown(aligned.table)} says why for each",
+            remedy="give each person a folder of photos" if "no_person" in aligned.counts else "",
         )
     embeddings = output / EMBEDDINGS
     represented = represent.represent(

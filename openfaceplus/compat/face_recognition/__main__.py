@@ -8,6 +8,7 @@ from pathlib import Path
 
 from openfaceplus.compat.face_recognition import alias
 from openfaceplus.errors import OpenFacePlusError
+from openfaceplus.files import shown
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,8 +31,9 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "install-alias":
             action.add_argument(
                 "--scripts",
-                action="store_true",
-                help="also write the commands face_recognition and face_detection",
+                action=argparse.BooleanOptionalAction,
+                default=True,
+                help="also the commands face_recognition and face_detection (the default)",
             )
     return parser
 
@@ -46,9 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         else:
             done, verb = alias.uninstall(args.target), "removed"
     except OpenFacePlusError as error:
-        sys.stderr.write(f"{parser.prog}: {error}\n")
+        flag = "--no-scripts: " if error.field == "scripts" else ""
+        sys.stderr.write(f"{parser.prog}: {flag}{shown(str(error))}\n")
         return 2
-    sys.stdout.write("".join(f"{verb} {path}\n" for path in done) or f"{verb} nothing\n")
+    sys.stdout.write("".join(f"{verb} {shown(path)}\n" for path in done) or f"{verb} nothing\n")
     return 0
 
 

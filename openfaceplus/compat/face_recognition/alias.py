@@ -42,7 +42,7 @@ _MODULES = ("api", "face_recognition_cli", "face_detection_cli")
 _SCRIPTS = {"face_recognition": "face_recognition_cli", "face_detection": "face_detection_cli"}
 
 
-def install(target: Path | None = None, scripts: bool = False) -> list[Path]:
+def install(target: Path | None = None, scripts: bool = True) -> list[Path]:
     """Write the alias into the folder ``target``, or else where pip installs, and return its files.
 
     With ``scripts`` the two commands are written too: to ``target``'s bin, or next to python.
@@ -60,7 +60,8 @@ def install(target: Path | None = None, scripts: bool = False) -> list[Path]:
             if path.exists() and not _is_ours(path):
                 raise StorageError(
                     f"{shown(path)}: a command of that name is there and not ours",
-                    remedy="remove it, or leave out --scripts",
+                    remedy="remove it, or install without the commands",
+                    field="scripts",
                 )
             files[path] = _SCRIPT.format(python=sys.executable, module=module)
     for path, text in files.items():

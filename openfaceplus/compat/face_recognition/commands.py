@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from openfaceplus.errors import OpenFacePlusError
+from openfaceplus.files import shown
 from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.threads import processes
 
@@ -16,7 +17,7 @@ try:
     import click as click  # the two command lines take it from here
 except ImportError as error:
     raise ImportError(
-        "the command lines of face_recognition need click: pip install 'openfaceplus[compat]'"
+        "the command lines of face_recognition need click: pip install click"
     ) from error
 
 _PICTURE = re.compile(r".*\.(jpg|jpeg|png)", re.IGNORECASE)
@@ -54,9 +55,9 @@ def run(lines: Callable[[str], list[str]], image_to_check: str, cpus: int) -> No
                 result = [], problem_of(result.error(result.item), result.item)
             found, problem = result
             for line in found:
-                click.echo(line)
+                click.echo(shown(line))
             if problem is not None:
-                click.echo(problem, err=True)
+                click.echo(shown(problem), err=True)
                 failed = True
     if failed:
         sys.exit(1)
@@ -68,7 +69,7 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except OpenFacePlusError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(shown(str(error))) from error
 
 
 def problem_of(error: BaseException, file: str) -> str:

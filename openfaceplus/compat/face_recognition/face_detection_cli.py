@@ -6,6 +6,7 @@ import functools
 
 from openfaceplus.compat.face_recognition import api, commands
 from openfaceplus.compat.face_recognition.commands import click, image_files_in_folder
+from openfaceplus.files import shown
 
 __all__ = ["image_files_in_folder", "main", "test_image"]
 
@@ -13,7 +14,7 @@ __all__ = ["image_files_in_folder", "main", "test_image"]
 def test_image(image_to_check: str, model: str, upsample: int = 0) -> None:
     """Print a line for each face: file, top, right, bottom, left."""
     for line in _lines(model, upsample, image_to_check):
-        click.echo(line)
+        click.echo(shown(line))
 
 
 def _lines(model: str, upsample: int, file: str) -> list[str]:

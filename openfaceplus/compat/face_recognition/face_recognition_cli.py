@@ -10,6 +10,7 @@ import numpy as np
 
 from openfaceplus.compat.face_recognition import api, commands
 from openfaceplus.compat.face_recognition.commands import click, image_files_in_folder
+from openfaceplus.files import shown
 
 __all__ = ["image_files_in_folder", "main", "scan_known_people", "test_image"]
 
@@ -26,14 +27,15 @@ def scan_known_people(known_people_folder: str) -> tuple[list[str], list[np.ndar
         try:
             found = api.face_encodings(api.load_image_file(file))
         except commands.unreadable() as error:
-            click.echo(commands.problem_of(error, file))
+            click.echo(shown(commands.problem_of(error, file)))
             continue
         if not found:
-            click.echo(f"WARNING: No faces found in {file}. Ignoring file.")
+            click.echo(f"WARNING: No faces found in {shown(file)}. Ignoring file.")
             continue
         if len(found) > 1:
             click.echo(
-                f"WARNING: More than one face found in {file}. Only considering the first face."
+                f"WARNING: More than one face found in {shown(file)}. "
+                "Only considering the first face."
             )
         names.append(os.path.splitext(os.path.basename(file))[0])
         encodings.append(found[0])
@@ -50,7 +52,7 @@ def test_image(
     """Print a line for each face and each known person it matches."""
     known = known_names, known_face_encodings
     for line in _lines(known, tolerance, show_distance, image_to_check):
-        click.echo(line)
+        click.echo(shown(line))
 
 
 def _lines(

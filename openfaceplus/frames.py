@@ -1,0 +1,104 @@
+"""Results as tables: ``openfaceplus.to_frame``. pandas is imported only when one is made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from openfaceplus.errors import UsageError
+from openfaceplus.extras import require
+from openfaceplus.faces import Box, Decision
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from openfaceplus.stages.find import Search
+
+_SIDES = ("left", "top", "right", "bottom")
+_DECISION = ("photo", *_SIDES, *(f.name for f in dataclasses.fields(Decision) if f.name != "box"))
+_FOUND = ("photo", *_SIDES, "subject", "distance", "reference", "decision", "reason", "picture")
+_MEASURED = ("measure", "group", "at", "value", "low", "high")
+
+
+def to_frame(results: Any) -> pd.DataFrame:
+    """A pandas DataFrame of what ``identify``, ``find`` or an evaluation returned.
+
+    Of decisions: a row a face, from a list of them (one photo), a list of such lists (``photo``
+    is then a number from 0), or a mapping from photos to lists. Of a search: a row a face, or a
+    photo without one. Of an evaluation: a row a number, with the rate or group it is ``at`` and the
+    ``low`` and ``high`` end of its 95% interval; what is no number is in ``attrs``.
+
+    Raises UsageError for anything else, or without pandas.
+    """
+    require("pandas", "frames", "a table")
+    import pandas as pd
+
+    if isinstance(results, Mapping) and "space" in results:
+        frame = pd.DataFrame(_measured(results), columns=list(_MEASURED))
+        frame.attrs = {key: value for key, value in results.items() if isinstance(value, str)}
+        return frame
+    if hasattr(results, "references") and hasattr(results, "results"):
+        return pd.DataFrame(_found(results), columns=list(_FOUND))
+    rows = list(_decided(results))
+    columns = list(_DECISION if any("photo" in row for row in rows) else _DECISION[1:])
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _decided(results: Any) -> Iterator[dict[str, Any]]:
+    if not isinstance(results, Iterable):
+        raise UsageError(
+            f"a {type(results).__name__} is not a result that makes a table",
+            remedy="give decisions, a search or an evaluation",
+        )
+    pairs = results.items() if isinstance(results, Mapping) else enumerate(results)
+    for photo, result in pairs:
+        if isinstance(result, Decision):
+            yield _face(result)
+        else:
+            yield from ({"photo": photo} | row for row in _decided(result))
+
+
+def _face(decision: Decision) -> dict[str, Any]:
+    rest = {f.name: getattr(decision, f.name) for f in dataclasses.fields(Decision)}
+    box: Box | None = rest.pop("box")
+    return _box(box.rounded() if box else None) | rest
+
+
+def _box(sides: Iterable[int] | None) -> dict[str, Any]:
+    return {} if sides is None else dict(zip(_SIDES, sides, strict=True))
+
+
+def _found(search: Search) -> Iterator[dict[str, Any]]:
+    for result in search.results:
+        shared = {key: result[key] for key in ("photo", "reason", "picture")}
+        for face in result["faces"]:
+            rest = {key: face[key] for key in ("subject", "distance", "reference", "decision")}
+            yield shared | _box(face["box"]) | rest
+        if not result["faces"]:
+            yield shared | {"decision": result["status"]}
+
+
+def _measured(
+    result: Mapping[str, Any], group: str | None = None, part: str = ""
+) -> Iterator[dict[str, Any]]:
+    def row(measure: str, value: Any, at: Any = None, interval: Any = None) -> dict[str, Any]:
+        low, high = interval or (None, None)
+        values = (part + measure, group, None if at is None else float(at), value, low, high)
+        return dict(zip(_MEASURED, values, strict=True))
+
+    for key, value in result.items():
+        interval = result.get(f"{key}_interval")
+        if key == "groups":
+            for name, inner in value.items():
+                yield from _measured(inner, name, part)
+        elif key == "calibration":
+            for rate in value:
+                yield row(key, rate["achieved"], rate["requested"], rate["interval"])
+        elif key == "all":
+            yield from _measured(value, group, "all ")
+        elif isinstance(value, Mapping) and not key.endswith("_interval"):
+            for at, number in value.items():
+                yield row(key, number, at, interval and interval[at])
+        elif isinstance(value, (int, float)):
+            yield row(key, value, None, interval)
