@@ -1,7 +1,7 @@
 """Photos of real people that pip has, for tests; none is part of this project.
 
-``python tests/sample_photos.py`` fetches what is missing, as the demo fetches its own. Obama is seen
-in three photos and Biden in one. Six people stand in a group photo, and one in a portrait; these
+``python tests/sample_photos.py`` fetches what is missing, as the demo fetches its own. Obama is
+seen in three photos and Biden in one. Six people stand in a group photo, and one in a portrait; these
 bear invented names. Further photos of a person, and further people, are made from theirs.
 """
 
@@ -47,7 +47,7 @@ MIXTURES = (
     "biden hugo", "astronaut kit", "astronaut alex", "actor vera", "actor alex", "rose kit",
     "rose hugo", "vera kit", "vera alex", "vera hugo",
 )  # fmt: skip
-"""Faces half one person's and half another's that are unlike all others here (cosine below 0.94)."""
+"""Faces half one person's, half another's, unlike all others here (cosine below 0.94)."""
 
 
 def folder() -> Path:
@@ -156,7 +156,7 @@ def _aligned(pixels: np.ndarray) -> list[np.ndarray]:
 
     shape = dlib.shape_predictor(str(weights.require("dlib-landmarks-5")))
     pixels = np.ascontiguousarray(pixels)
-    boxes, scores, _ = dlib.get_frontal_face_detector().run(pixels, 1, 0.3)
+    boxes, _, _ = dlib.get_frontal_face_detector().run(pixels, 1, 0.3)
     found = sorted(boxes, key=lambda box: box.left())
     return [dlib.get_face_chip(pixels, shape(pixels, box), SIDE, 0.6) for box in found]
 

@@ -22,13 +22,14 @@ SCRIPTS = sorted(
 STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
-        "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras",
+        "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "changes",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",
     },
     "composition": {
-        "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages", "database",
+        "recipe", "loaded", "pipeline", "model", "model_folder", "api", "verification",
+        "photo_folder", "stages", "database",
     },
     "edges": {"cli", "server", "compat", "__main__"},
 }  # fmt: skip

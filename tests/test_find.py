@@ -173,7 +173,10 @@ def test_the_script_with_its_defaults(pile):
 
 
 def test_faces_that_cannot_be_judged_are_no_matches_by_rate(pile, rates, monkeypatch):
-    monkeypatch.setattr("openfaceplus.stages.find.flaw", lambda chip: "too_small")
+    def flaw(chip):
+        return "too_small" if "unknowns" in chip.photo else None
+
+    monkeypatch.setattr("openfaceplus.pipeline.flaw", flaw)
     by_rate = look(pile, FindOptions(table=rates))
     assert by_rate.matches == 0 and by_rate.results[0]["faces"][0]["decision"] == "too_small"
     assert "1 face, nearest 0." in by_rate.index.read_text()

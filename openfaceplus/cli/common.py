@@ -211,6 +211,11 @@ def progress(label: str, total: int) -> Iterator[Callable[[], object]]:
         yield bar.update
 
 
+def waiting(what: str) -> None:
+    """Say once that another command is waited for."""
+    print(f"{what} ...", file=sys.stderr, flush=True)
+
+
 class DownloadProgress:
     """A bar for a model's download, given to ``weights.require``."""
 

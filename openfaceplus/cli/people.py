@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common
+
+if TYPE_CHECKING:
+    from openfaceplus.model_folder import ModelFolder
 
 _FORMS = {
     "add": ("NAME FOLDER", "enrol a person from a folder of photos, or give one more photos"),
@@ -34,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
     """Add the four sub-commands, each with ``command`` set, and return their parsers."""
-    commands: dict[str, Callable[[Any], int]] = {
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "add": _add, "remove": _remove, "rename": _rename, "list": _list,
     }  # fmt: skip
     made = []
@@ -50,42 +54,43 @@ def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
             common.add_jobs(mode)
         if name == "remove":
             mode.add_argument("--photos", action="store_true", help="delete their photos as well")
+            mode.add_argument("--yes", action="store_true", help="do not ask before that")
         made.append(mode)
     return made
 
 
-def _split(args: Any, wanted: int) -> tuple[Path, list[str]]:
-    """The classifier and the other arguments; the first is the model if there is one more."""
+def _split(args: argparse.Namespace, wanted: int) -> tuple[ModelFolder, list[str]]:
+    """The model and the other arguments; the first is the model if there is one more."""
     from openfaceplus.errors import UsageError
-    from openfaceplus.model import find_classifier
+    from openfaceplus.model_folder import ModelFolder
 
     given = args.arguments
     if len(given) not in (wanted, wanted + 1):
         form = f"[MODEL] {_FORMS[args.mode][0]}".strip()
         raise UsageError(f"{args.mode} takes: {form}; got {len(given)} arguments")
     model = given[0] if len(given) > wanted else None
-    return find_classifier(model), given[len(given) - wanted :]
+    return ModelFolder(model, waiting=common.waiting), given[len(given) - wanted :]
 
 
-def _add(args: Any) -> int:
-    from openfaceplus.stages import people
+def _add(args: argparse.Namespace) -> int:
+    from openfaceplus.stages import enrol
 
-    path, (name, folder) = _split(args, 2)
-    model, summary = people.add(
-        path, name, Path(folder), jobs=args.jobs, commercial=args.commercial,
+    folder, (name, photos) = _split(args, 2)
+    model, summary = enrol.add(
+        folder, name, Path(photos), jobs=args.jobs, commercial=args.commercial,
         progress=common.progress,
     )  # fmt: skip
     status = common.report(summary, args.json, args.verbose)
     if not args.json:
-        print(f"{name} is enrolled; {path} knows {len(model.people)} people now.")
+        print(f"{name} is enrolled; {folder.classifier} knows {len(model.people)} people now.")
     return status
 
 
-def _remove(args: Any) -> int:
+def _remove(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
-    path, (name,) = _split(args, 1)
-    receipt = people.remove(path, name, photos=args.photos)
+    folder, (name,) = _split(args, 1)
+    receipt = people.remove(folder, name, photos=args.photos, before=partial(_ask, args.yes))
     if args.json:
         common.print_json(
             {
@@ -98,7 +103,7 @@ def _remove(args: Any) -> int:
             }
         )
         return common.OK
-    print(f"Removed {receipt.name} from {path}.")
+    print(f"Removed {receipt.name} from {folder.classifier}.")
     print(f"  {receipt.vectors} embeddings, {receipt.rows} rows of tables")
     for file in receipt.files:
         print(f"  deleted {file}")
@@ -106,7 +111,8 @@ def _remove(args: Any) -> int:
         count = len(receipt.photos_left)
         print(
             f"{count} photos of {receipt.name} were left alone; while they lie there, training "
-            "again enrols them again. --photos deletes those that have not changed:",
+            "again enrols them again. --photos deletes those that have not changed and lie where "
+            "the model was trained from:",
             file=sys.stderr,
         )
         for photo in receipt.photos_left:
@@ -118,23 +124,39 @@ def _remove(args: Any) -> int:
     return common.OK
 
 
-def _rename(args: Any) -> int:
+def _ask(yes: bool, photos: Sequence[Path]) -> None:
+    """Show the photos that are about to be deleted; on a terminal, ask. Raises UsageError if not
+    wanted."""
+    from openfaceplus.errors import UsageError
+    from openfaceplus.files import shown
+
+    print("These photos will be deleted:", file=sys.stderr)
+    for path in photos:
+        print(f"  {shown(path)}", file=sys.stderr)
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    print("Delete them? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was removed")
+
+
+def _rename(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
-    path, (name, new) = _split(args, 2)
-    people.rename(path, name, new)
+    folder, (name, new) = _split(args, 2)
+    people.rename(folder, name, new)
     if args.json:
         common.print_json({"renamed": name, "to": new})
     else:
-        print(f"{name} is called {new} in {path}; folders of photos keep their names.")
+        print(f"{name} is called {new} in {folder.classifier}; folders of photos keep their names.")
     return common.OK
 
 
-def _list(args: Any) -> int:
+def _list(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
-    path, _ = _split(args, 0)
-    found = people.people(path)
+    folder, _ = _split(args, 0)
+    found = people.people(folder)
     if args.json:
         common.print_json([{"name": name, "photos": count} for name, count in found.items()])
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openfaceplus.errors import UsageError
 from openfaceplus.registry import resolve
@@ -44,15 +44,17 @@ def create(
     device: str = "cpu",
     threads: int | None = None,
     spec: EmbedderSpec | None = None,
+    **own: Any,
 ) -> Embedder:
     """The embedder called ``name``, its weights loaded.
 
     ``weights`` is a file in place of the catalogued one, for which ``require`` is asked; the rest
-    is as ``Embedder`` takes it. Raises UsageError for an unknown name or a spec for a network that
-    takes none, ModelError where the weights cannot be used.
+    is as ``Embedder`` takes it, and ``own`` what this one takes beside. Raises UsageError for an
+    unknown name or a spec for a network that takes none, ModelError where the weights cannot be
+    used.
     """
     kind = kind_of(name)
     if spec is not None and kind.preset is None:
         raise UsageError(f"the embedder {name} needs no spec", remedy="leave it out", field="spec")
     file = None if weights is None else Path(weights)
-    return kind(file, require=require, device=device, threads=threads, spec=spec)
+    return kind(file, require=require, device=device, threads=threads, spec=spec, **own)
