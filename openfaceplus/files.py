@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from openfaceplus.errors import StorageError
 
@@ -41,7 +41,7 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]:
+def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary neighbour of ``path`` for writing; it becomes ``path`` when the block ends.
 
     If the block raises, ``path`` stays as it was and nothing is left behind. Folders are made as
@@ -53,7 +53,9 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]
     """
     path = Path(path)
     temporary = path.with_name(_temporary_name(path.name or "_"))
-    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    text: dict[str, Any] = (
+        {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    )
     try:
         if path.exists() and not path.is_file():  # replacing /dev/null would be worse than failing
             raise OSError(errno.EISDIR, "Not a regular file", str(path))
@@ -71,9 +73,34 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]
     except OSError as error:
         if not _ours(error, path, temporary):
             raise
-        remedy = _REMEDIES.get(error.errno, "check the folder and the disk")
-        reason = error.strerror or str(error)
-        raise StorageError(f"{shown(path)}: cannot be written ({reason}); {remedy}") from error
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """The error, with the remedy, for a file or folder that could not be written."""
+    return StorageError(
+        f"{shown(path)}: cannot be written ({error.strerror or error})",
+        remedy=_REMEDIES.get(error.errno or 0, "check the folder and the disk"),
+    )
+
+
+def inside(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path | None:
+    """``path`` if it lies below the folder ``root`` and no symbolic link leads from there to it.
+
+    None if not. Every path that was read from a file passes here before anything at it is written
+    or deleted; ``root`` itself may be reached by a link.
+    """
+    if ".." in Path(path).parts:
+        return None
+    top, place = os.path.abspath(root), os.path.abspath(path)
+    if not place.startswith(os.path.join(top, "")):
+        return None
+    step = top
+    for part in place[len(os.path.join(top, "")) :].split(os.sep):
+        step = os.path.join(step, part)
+        if os.path.islink(step):
+            return None
+    return Path(path)
 
 
 def sweep(folder: str | os.PathLike[str]) -> int:

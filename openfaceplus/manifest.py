@@ -16,13 +16,18 @@ from openfaceplus.version import __version__
 
 @dataclass(frozen=True)
 class Manifest:
-    """What made a stage's output. ``settings`` decide whether earlier work may be kept."""
+    """What made a stage's output. ``settings`` decide whether earlier work may be kept.
+
+    ``roots`` are the folders that its inputs came from, absolute: of what a table names, the user's
+    own files only below these may be deleted.
+    """
 
     stage: str
     settings: dict[str, Any]
     counts: dict[str, int] = field(default_factory=dict)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     version: str = __version__
+    roots: list[str] = field(default_factory=list)
 
     @property
     def settings_hash(self) -> str:
@@ -47,5 +52,5 @@ class Manifest:
             return None
         except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
             raise StorageError(
-                f"{path}: not a manifest ({error}); delete it and run the stage again"
+                f"{path}: not a manifest ({error})", remedy="delete it and run the stage again"
             ) from error

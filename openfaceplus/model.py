@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import InitVar, dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from openfaceplus.classify.classifier import Classifier
@@ -18,37 +17,13 @@ from openfaceplus.errors import PhotoError, StorageError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
 from openfaceplus.images import MAX_PIXELS
+from openfaceplus.model_folder import ModelFolder
 from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, detector_of
 from openfaceplus.threads import processes
 from openfaceplus.weights import Progress
 
-_PLACES = (
-    "classifier.pkl",
-    "generated-embeddings/classifier.pkl",
-    "model/generated-embeddings/classifier.pkl",
-)
-VARIABLE = "OPENFACEPLUS_CLASSIFIER"
 _MANY = 64  # photos from which on it pays to start processes
-
-
-def find_classifier(given: str | os.PathLike[str] | None = None) -> Path:
-    """The ``classifier.pkl`` that a file or folder names; without one, that of the environment
-    variable OPENFACEPLUS_CLASSIFIER or below the working folder.
-
-    Raises StorageError if there is none.
-    """
-    start = Path(given or os.environ.get(VARIABLE) or ".")
-    if not start.is_dir():
-        return start
-    for place in _PLACES:
-        if (start / place).is_file():
-            return start / place
-    raise StorageError(
-        f"{start}: holds no generated-embeddings/classifier.pkl",
-        field="path",
-        remedy="train first, or name one",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +106,16 @@ class Model:
         Raises UnsafeFile for a file that would run code, ModelError if a network is missing,
         SpaceMismatch if it is not the one that the classifier was trained with.
         """
-        path = find_classifier(path)
-        classifier = Classifier.load(path)
+        folder = ModelFolder(path)
+        classifier = folder.read()
         detector = detector and detector_of(detector)
         changes = {"detector": detector, "network": network, "predictor": predictor}
         try:
             recipe = Recipe.from_dict(classifier.recipe)
         except StorageError as error:
-            raise StorageError(f"{shown(path)}: {error}; train again") from error
+            raise StorageError(
+                f"{shown(folder.classifier)}: {error}", remedy="train again"
+            ) from error
         recipe = replace(recipe, **{key: value for key, value in changes.items() if value})
         pipeline = Pipeline(
             recipe, commercial=commercial, device=device, threads=threads, progress=progress

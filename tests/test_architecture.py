@@ -23,13 +23,14 @@ STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
         "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
+        "changes",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
-        "database", "frames",
+        "database", "frames", "model_folder",
     },
     "edges": {"cli", "server", "compat", "__main__"},
 }  # fmt: skip

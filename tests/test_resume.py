@@ -31,6 +31,7 @@ from running import (
 )
 
 MANY = 400
+STAGED, JOURNAL = ".changes/new", ".changes/representation.journal"
 
 
 def processes(marker: str) -> list[int]:
@@ -87,15 +88,22 @@ def crowd(tmp_path_factory):
 def test_an_interrupted_alignment_goes_on_where_it_stopped(crowd, tmp_path, by):
     output = tmp_path / "chips"
     status, said, gone = interrupt(
-        "align", crowd, "-o", output, "--jobs", 2, when=lambda: len(chips_of(output)) >= 6, by=by
+        "align",
+        crowd,
+        "-o",
+        output,
+        "--jobs",
+        2,
+        when=lambda: len(chips_of(output / STAGED)) >= 6,
+        by=by,
     )
     assert gone, "worker processes outlive the command"
     if by is signal.SIGINT:
         assert status == 130 and "Traceback" not in said and "interrupted" in said
-    before = chips_of(output)
-    assert 0 < len(before) < MANY
+    before = chips_of(output / STAGED)
+    assert 0 < len(before) < MANY and not (output / "a").exists()
     for name in before:
-        Image.open(output / name).load()
+        Image.open(output / STAGED / name).load()
     assert not (output / "alignment.csv").exists()
     assert "interrupted" in refused("represent", output, "-o", tmp_path / "e")
     done = run("align", crowd, "-o", output)
@@ -109,7 +117,7 @@ def test_an_interrupted_alignment_goes_on_where_it_stopped(crowd, tmp_path, by):
 def test_an_interrupted_embedding_goes_on_where_it_stopped(crowd, tmp_path):
     chips, output = tmp_path / "chips", tmp_path / "e"
     run("align", crowd, "-o", chips)
-    journal = output / ".representation.journal"
+    journal = output / JOURNAL
     _, _, gone = interrupt(
         "represent", chips, "-o", output, "--batch", 2, "--jobs", 2, by=signal.SIGKILL,
         when=lambda: journal.exists() and journal.stat().st_size > 3000,
@@ -147,12 +155,16 @@ def test_a_run_killed_with_other_settings_leaves_none_of_its_chips(crowd, tmp_pa
 
     def some_are_large() -> bool:
         with suppress(OSError):
-            return Image.open(output / "a/1.png").size == (200, 200)
+            return Image.open(output / STAGED / "a/1.png").size == (200, 200)
         return False
 
     interrupt(*usual, "--size", 200, when=some_are_large, by=signal.SIGKILL)
     assert "interrupted" in refused("represent", output, "-o", tmp_path / "e")
+    assert {Image.open(output / name).size for name in chips_of(output) if name[0] == "a"} == {
+        (96, 96)
+    }
     run(*usual)
+    assert leftovers(output) == []
     assert {Image.open(output / name).size for name in chips_of(output)} == {(96, 96)}
 
 

@@ -93,6 +93,10 @@ def add_alignment(to: argparse.ArgumentParser) -> None:
         "--keep-flawed", action="store_true",
         help="keep faces too small or too blurred to be recognised",
     )  # fmt: skip
+    to.add_argument(
+        "--overwrite", action="store_true",
+        help="let chips replace files of their names that openfaceplus did not write",
+    )  # fmt: skip
 
 
 def recipe_of(args: argparse.Namespace, chip: Any = None) -> Any:
@@ -124,6 +128,7 @@ def options_of(args: argparse.Namespace) -> Any:
         fallback=args.fallbackLfw,
         max_pixels=args.max_pixels,
         commercial=args.commercial,
+        overwrite=args.overwrite,
     )
 
 
@@ -132,7 +137,7 @@ def _align(args: argparse.Namespace, photos: Path, output: Path, chip: Any) -> i
 
     summary = align(
         photos, output, recipe_of(args, chip), options_of(args),
-        jobs=args.jobs, progress=common.progress,
+        jobs=args.jobs, progress=common.progress, waiting=common.waiting,
     )  # fmt: skip
     return common.report(summary, args.json, args.verbose)
 

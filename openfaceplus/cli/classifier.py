@@ -59,12 +59,13 @@ def _add_networks(to: argparse.ArgumentParser, default: Any) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from openfaceplus.stages.train import CLASSIFIER
     from openfaceplus.stages.train import train as train_embeddings
+    from openfaceplus.store.layout import CLASSIFIER
 
     classifier = train_embeddings(
-        args.workDir, train.settings_of(args), train.options_of(args), progress=common.progress
-    )
+        args.workDir, train.settings_of(args), train.options_of(args),
+        progress=common.progress, waiting=common.waiting,
+    )  # fmt: skip
     train.report(classifier, args.workDir / CLASSIFIER, args.json)
     return common.OK
 

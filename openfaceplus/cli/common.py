@@ -249,6 +249,11 @@ def progress(label: str, total: int) -> Iterator[Callable[[], object]]:
         yield bar.update
 
 
+def waiting(what: str) -> None:
+    """Say once that another command is waited for."""
+    say(f"{what} ...", file=sys.stderr)
+
+
 class DownloadProgress:
     """A bar for a model's download, given to ``weights.require``."""
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common
 from openfaceplus.cli.output import say
 from openfaceplus.words import counted
+
+if TYPE_CHECKING:
+    from openfaceplus.model_folder import ModelFolder
 
 _FORMS = {
     "add": ("NAME FOLDER", "enrol a person from a folder of photos, or give one more photos"),
@@ -52,43 +56,44 @@ def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
             common.add_jobs(mode)
         if name == "remove":
             mode.add_argument("--photos", action="store_true", help="delete their photos as well")
+            mode.add_argument("--yes", action="store_true", help="do not ask before that")
         made.append(mode)
     return made
 
 
-def _split(args: argparse.Namespace, wanted: int) -> tuple[Path, list[str]]:
-    """The classifier and the other arguments; the first is the model if there is one more."""
+def _split(args: argparse.Namespace, wanted: int) -> tuple[ModelFolder, list[str]]:
+    """The model and the other arguments; the first is the model if there is one more."""
     from openfaceplus.errors import UsageError
-    from openfaceplus.model import find_classifier
+    from openfaceplus.model_folder import ModelFolder
 
     given = args.arguments
     if len(given) not in (wanted, wanted + 1):
         form = f"[MODEL] {_FORMS[args.mode][0]}".strip()
         raise UsageError(f"{args.mode} takes: {form}; got {len(given)} arguments")
     model = given[0] if len(given) > wanted else None
-    return find_classifier(model), given[len(given) - wanted :]
+    return ModelFolder(model, waiting=common.waiting), given[len(given) - wanted :]
 
 
 def _add(args: argparse.Namespace) -> int:
-    from openfaceplus.stages import people
+    from openfaceplus.stages import enrol
 
-    path, (name, folder) = _split(args, 2)
-    model, summary = people.add(
-        path, name, Path(folder), jobs=args.jobs, commercial=args.commercial,
+    folder, (name, photos) = _split(args, 2)
+    model, summary = enrol.add(
+        folder, name, Path(photos), jobs=args.jobs, commercial=args.commercial,
         progress=common.progress,
     )  # fmt: skip
     status = common.report(summary, args.json, args.verbose)
     if not args.json:
         known = counted(len(model.people), "person", "people")
-        say(f"{name} is enrolled; {path} knows {known} now.")
+        say(f"{name} is enrolled; {folder.classifier} knows {known} now.")
     return status
 
 
 def _remove(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
-    path, (name,) = _split(args, 1)
-    receipt = people.remove(path, name, photos=args.photos)
+    folder, (name,) = _split(args, 1)
+    receipt = people.remove(folder, name, photos=args.photos, before=partial(_ask, args.yes))
     if args.json:
         common.print_json(
             {
@@ -101,7 +106,7 @@ def _remove(args: argparse.Namespace) -> int:
             }
         )
         return common.OK
-    say(f"Removed {receipt.name} from {path}.")
+    say(f"Removed {receipt.name} from {folder.classifier}.")
     say(f"  {counted(receipt.vectors, 'embedding')}, {counted(receipt.rows, 'row')} of tables")
     for file in receipt.files:
         say(f"  deleted {file}")
@@ -109,7 +114,8 @@ def _remove(args: argparse.Namespace) -> int:
         left = counted(len(receipt.photos_left), "photo")
         say(
             f"{left} of {receipt.name} left alone; while they lie there, training again enrols "
-            "them again. --photos deletes those that have not changed:",
+            "them again. --photos deletes those that have not changed and lie where the model "
+            "was trained from:",
             file=sys.stderr,
         )
         for photo in receipt.photos_left:
@@ -121,23 +127,37 @@ def _remove(args: argparse.Namespace) -> int:
     return common.OK
 
 
+def _ask(yes: bool, photos: Sequence[Path]) -> None:
+    """Show the photos that are about to be deleted; on a terminal, ask. Raises UsageError if not
+    wanted."""
+    from openfaceplus.errors import UsageError
+    say("These photos will be deleted:", file=sys.stderr)
+    for path in photos:
+        say(f"  {path}", file=sys.stderr)
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    say("Delete them? [y/N]", file=sys.stderr)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was removed")
+
+
 def _rename(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
-    path, (name, new) = _split(args, 2)
-    people.rename(path, name, new)
+    folder, (name, new) = _split(args, 2)
+    people.rename(folder, name, new)
     if args.json:
         common.print_json({"renamed": name, "to": new})
     else:
-        say(f"{name} is called {new} in {path}; folders of photos keep their names.")
+        say(f"{name} is called {new} in {folder.classifier}; folders of photos keep their names.")
     return common.OK
 
 
 def _list(args: argparse.Namespace) -> int:
     from openfaceplus.stages import people
 
-    path, _ = _split(args, 0)
-    found = people.people(path)
+    folder, _ = _split(args, 0)
+    found = people.people(folder)
     if args.json:
         common.print_json([{"name": name, "photos": count} for name, count in found.items()])
     else:

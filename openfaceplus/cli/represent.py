@@ -83,6 +83,6 @@ def _represent(args: argparse.Namespace) -> int:
     summary = represent(
         args.data, args.outDir, chosen,
         views=args.views, batch=args.batch, jobs=args.jobs, device=device_of(args),
-        commercial=args.commercial, progress=common.progress,
+        commercial=args.commercial, progress=common.progress, waiting=common.waiting,
     )  # fmt: skip
     return common.report(summary, args.json, args.verbose)

@@ -89,6 +89,7 @@ def _train(args: argparse.Namespace) -> int:
     made = train_photos(
         args.input, args.output, align.recipe_of(args), align.options_of(args),
         settings_of(args), options_of(args), device=device_of(args), progress=common.progress,
+        waiting=common.waiting,
     )  # fmt: skip
     if not args.json:
         common.report(made.aligned, False, args.verbose)

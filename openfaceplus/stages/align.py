@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from openfaceplus.errors import PhotoError, StorageError, UsageError
-from openfaceplus.faces import Box, Face
+from openfaceplus.changes import Change, Waiting, changing
+from openfaceplus.errors import PhotoError, UsageError
 from openfaceplus.files import atomic_write, shown, sweep
 from openfaceplus.images import MAX_PIXELS, PhotoFile, save_image, walk
 from openfaceplus.manifest import Manifest
@@ -19,23 +18,15 @@ from openfaceplus.recipe import Recipe
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.stages.tasks import Task, tasks_of
 from openfaceplus.stages.workers import Lost, Workers
-from openfaceplus.store.tables import Journal, Row, read_table, write_table
+from openfaceplus.store.face_rows import face_to_row
+from openfaceplus.store.layout import ALIGNMENT, place_of
+from openfaceplus.store.tables import Journal, Row, read_table, write_stage
 from openfaceplus.store.vectors import encode_vector
 from openfaceplus.threads import processes
 
-if TYPE_CHECKING:
-    import numpy as np
-
-TABLE = "alignment.csv"
-MANIFEST = "alignment.json"
-JOURNAL = ".alignment.journal"
-COLUMNS = (
-    "person", "photo", "chip", "status", "reason", "faces", "width", "height",
-    "left", "top", "right", "bottom", "score", "landmarks", "fingerprint",
-)  # fmt: skip
 USABLE = frozenset({"ok", "fallback"})
-TRANSIENT = frozenset({"unreadable", "too_large"})
-"""Statuses that may end without the photo being changed: permissions, memory."""
+TRANSIENT = frozenset({"unreadable", "too_large", "in_the_way"})
+"""Statuses that may end without the photo being changed: permissions, memory, another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +35,8 @@ class AlignOptions:
 
     ``skip_multi`` leaves out photos with several faces; ``fallback`` is a folder of ready chips
     (``<person>/<photo>.jpg``) taken where no face is found; ``keep_flawed`` keeps faces that are
-    too small or too blurred to be recognised.
+    too small or too blurred to be recognised; ``overwrite`` lets a chip take the place of a file
+    that was not made here.
     """
 
     skip_multi: bool = False
@@ -52,6 +44,7 @@ class AlignOptions:
     fallback: Path | None = None
     max_pixels: int = MAX_PIXELS
     commercial: bool = False
+    overwrite: bool = False
 
 
 class _Worker:
@@ -130,6 +123,7 @@ def align(
     embed: bool = False,
     jobs: int | None = None,
     progress: Progress = no_progress,
+    waiting: Waiting | None = None,
 ) -> Summary:
     """Align every photo below ``photos/<person>/`` into ``output/<person>/<photo>.png``.
 
@@ -140,101 +134,112 @@ def align(
     Raises UsageError if ``photos`` is no folder, StorageError if ``output`` cannot be written,
     ModelError before any work if a model is missing.
     """
+    files = photos_to_align(photos, output)
+    with changing(output, waiting=waiting, keep=True) as change:
+        summary = align_files(
+            files, change, recipe, options,
+            roots=[photos], embed=embed, jobs=jobs, progress=progress,
+        )  # fmt: skip
+        change.commit()
+    return summary
+
+
+def photos_to_align(photos: Path, output: Path) -> list[PhotoFile]:
+    """The files of a folder per person. Raises UsageError if there are none, or the chips would
+    lie among them."""
     files = walk(photos)
     if not files:
         raise UsageError(
-            f"{photos}: holds no photos", remedy="it takes one folder a person with photos in it"
+            f"{shown(photos)}: holds no photos",
+            remedy="name a folder that holds one folder of photos for each person",
         )
     if output.resolve().is_relative_to(photos.resolve()):
-        raise UsageError(f"{output}: lies inside {photos}, so its chips would be taken for photos")
-    return align_files(files, output, recipe, options, embed=embed, jobs=jobs, progress=progress)
+        raise UsageError(
+            f"{shown(output)}: lies inside {shown(photos)}; its chips would be taken for photos"
+        )
+    return files
 
 
 def align_files(
     files: Sequence[PhotoFile],
-    output: Path,
+    change: Change,
     recipe: Recipe,
     options: AlignOptions | None = None,
     *,
+    roots: Sequence[Path],
     keep_others: bool = False,
     embed: bool = False,
     jobs: int | None = None,
     progress: Progress = no_progress,
 ) -> Summary:
-    """``align`` for a list of files; ``keep_others`` keeps rows and chips of photos not in it."""
+    """Stage what ``align`` makes of the files, which lie below ``roots``; the caller commits it.
+
+    ``keep_others`` keeps rows and chips of photos that are not among them.
+    """
     options = options or AlignOptions()
     manifest = Manifest("align", _settings(recipe, options))
     Pipeline(recipe, commercial=options.commercial).check_alignment()
+    output = change.folder
     sweep(output)
-    journal = Journal(output / JOURNAL, manifest.settings_hash)
-    before, earlier = _earlier(output, manifest)
+    journal = Journal(output / ALIGNMENT.journal, manifest.settings_hash)
+    before, earlier = read_alignment(output)
+    if before is not None and keep_others:
+        manifest = replace(manifest, settings=before.settings)
+    same = before is not None and before.settings_hash == manifest.settings_hash
     # The folders may be spelled another way than in the earlier run.
-    known = {os.path.abspath(row["photo"]): row for row in earlier + journal.rows()}
+    known = {os.path.abspath(row["photo"]): row for row in earlier}
+    begun = {os.path.abspath(row["photo"]): row for row in journal.rows()}
     others = []
-    if keep_others and before:
+    if keep_others:
         mine = {os.path.abspath(file.path) for file in files}
         others = [row for path, row in known.items() if path not in mine]
-    tasks = list(tasks_of(files, output, {Path(row["chip"]).parts[-2:] for row in others}))
-    rows = {
-        task.photo: row
-        for task in tasks
-        if (row := _still_good(known.get(os.path.abspath(task.photo)), task))
-    }
+    tasks = list(tasks_of(files, output, {place_of(row["chip"]) for row in others}))
+    rows: dict[Path, Row] = {}
+    made: list[Row] = []
+    for task in tasks:
+        path = os.path.abspath(task.photo)
+        if row := _still_good(begun.get(path), task, change.staging):
+            made.append(row)
+        elif same:
+            row = _still_good(known.get(path), task, output)
+        if row:
+            rows[task.photo] = row
     todo = [task for task in tasks if task.photo not in rows]
+    work = [replace(task, chip=change.staging / _below(task.chip)) for task in todo]
     pool = Workers[Task, Row](_Worker, (recipe, options, embed), processes(jobs, len(todo)))
     with pool, journal, progress("align", len(todo)) as advance:
-        if not before:
-            # From here on chips of two settings may lie side by side.
-            (output / MANIFEST).unlink(missing_ok=True)
-        for done in pool.map(todo):
+        for done in pool.map(work):
             row = done.item.row() | done.row(done.item.photo) if isinstance(done, Lost) else done
+            if row["chip"]:
+                row["chip"] = str(output / _below(row["chip"]))
             rows[Path(row["photo"])] = row
+            made.append(row)
             # Not its vector: an interrupted run may go on with another network.
             journal.add({key: value for key, value in row.items() if key != "vector"})
             advance()
+    ours = {place_of(row["chip"]) for row in earlier if row["chip"]}
+    for row in made:
+        if row["chip"]:
+            staged = change.staged(_below(row["chip"]))
+            if not options.overwrite and place_of(row["chip"]) not in ours:
+                _spare(row, staged)
     ordered = others + [rows[task.photo] for task in tasks]
     if others:
         ordered.sort(key=lambda row: (row["person"], row["photo"]))
-    _delete_chips(_places(known.values()) - _places(ordered), output)
-    counts = Counter(row["status"] for row in ordered)
-    write_table(output / TABLE, COLUMNS, ordered)
-    Manifest("align", manifest.settings, dict(counts)).write(output / MANIFEST)
-    journal.remove()
-    return Summary("aligned", ordered, output / TABLE, USABLE, fresh=len(todo))
-
-
-def face_to_row(face: Face) -> Row:
-    """A face as the table's columns."""
-    box = face.box
-    points = [] if face.landmarks is None else face.landmarks.tolist()
-    return {
-        "left": f"{box.left:g}",
-        "top": f"{box.top:g}",
-        "right": f"{box.right:g}",
-        "bottom": f"{box.bottom:g}",
-        "score": f"{face.score:.4g}",
-        "landmarks": ";".join(f"{x:g} {y:g}" for x, y in points),
-    }
-
-
-def face_from_row(row: Row) -> Face:
-    """The inverse of ``face_to_row``. Raises StorageError if the row does not hold a face."""
-    import numpy as np
-
-    try:
-        box = Box(*(float(row[side]) for side in ("left", "top", "right", "bottom")))
-        points = [[float(x) for x in point.split()] for point in row["landmarks"].split(";")]
-        landmarks: np.ndarray = np.array(points, np.float32).reshape(-1, 2)
-        return Face(box, float(row["score"]), landmarks)
-    except (KeyError, ValueError) as error:
-        raise StorageError(
-            f"{TABLE}: the row of {row.get('photo')} holds no face ({error})", remedy="align again"
-        ) from error
+    for place in ours - {place_of(row["chip"]) for row in ordered}:
+        change.remove("/".join(place))
+    folders = {os.path.abspath(root) for root in roots}
+    if before is not None and keep_others:
+        folders |= set(before.roots)
+    write_stage(change, ALIGNMENT, replace(manifest, roots=sorted(folders)), ordered)
+    table = output / ALIGNMENT.table
+    return Summary("aligned", ordered, table, USABLE, fresh=len(todo))
 
 
 def read_alignment(folder: Path) -> tuple[Manifest | None, list[Row]]:
     """The manifest and the rows in a folder of chips; None and no rows if it has neither."""
-    return Manifest.read(folder / MANIFEST), read_table(folder / TABLE, COLUMNS)
+    rows = read_table(folder / ALIGNMENT.table, ALIGNMENT.columns)
+    return Manifest.read(folder / ALIGNMENT.manifest), rows
 
 
 def _settings(recipe: Recipe, options: AlignOptions) -> dict[str, object]:
@@ -250,20 +255,11 @@ def _settings(recipe: Recipe, options: AlignOptions) -> dict[str, object]:
     }
 
 
-def _earlier(output: Path, manifest: Manifest) -> tuple[bool, list[Row]]:
-    """Whether the last finished run had these settings, and its rows.
+def _still_good(row: Row | None, task: Task, folder: Path) -> Row | None:
+    """The row of an earlier run if it holds for the task, with the paths as they are now.
 
-    Those made with other settings count for nothing, but their chips have to be known, so that
-    those that no longer belong are deleted.
+    ``folder`` is where that run's chips lie.
     """
-    before, rows = read_alignment(output)
-    if before is not None and before.settings_hash == manifest.settings_hash:
-        return True, rows
-    return False, [row | {"fingerprint": ""} for row in rows]
-
-
-def _still_good(row: Row | None, task: Task) -> Row | None:
-    """The row of an earlier run if it holds for the task, with the paths as they are now."""
     if row is None or (row["person"], row["fingerprint"]) != (task.person, task.fingerprint):
         return None
     if row["status"] in TRANSIENT:
@@ -272,24 +268,22 @@ def _still_good(row: Row | None, task: Task) -> Row | None:
     if row["chip"]:
         chip = task.chip.with_name(Path(row["chip"]).name)
         # A new photo of the same stem changes the names of chips.
-        if chip.stem != task.chip.stem or not chip.is_file():
+        if chip.stem != task.chip.stem or not (folder / _below(chip)).is_file():
             return None
         kept["chip"] = str(chip)
     return kept
 
 
-def _places(rows: Iterable[Row]) -> set[tuple[str, ...]]:
-    """Where the rows' chips lie below the output folder: person and file name."""
-    return {Path(row["chip"]).parts[-2:] for row in rows if row["chip"]}
+def _below(chip: str | Path) -> str:
+    """A chip's path below the folder of chips."""
+    return "/".join(place_of(os.fspath(chip)))
 
 
-def _delete_chips(places: Iterable[tuple[str, ...]], output: Path) -> None:
-    """Delete chips that no row names any more, never anything outside the output folder."""
-    root = output.resolve()
-    for place in places:
-        path = output.joinpath(*place)
-        folder = path.parent
-        if folder.resolve().parent == root and path.is_file():
-            path.unlink()
-            if not any(folder.iterdir()):
-                folder.rmdir()
+def _spare(row: Row, staged: Path) -> None:
+    """Leave a file that no run of ours wrote where a row's chip would go, and say so in the row."""
+    chip = Path(row["chip"])
+    if chip.is_file():
+        if not filecmp.cmp(chip, staged, shallow=False):
+            reason = f"{shown(chip)}: is there and was not made here; move it, or allow overwriting"
+            row |= {"chip": "", "status": "in_the_way", "reason": reason}
+        staged.unlink()

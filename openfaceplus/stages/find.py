@@ -113,6 +113,7 @@ def find(
     remarks += [f"in the pictures {number} is {name}" for name, number in numbers.items()]
     pictures = results_folder.picture_names([file.relative for file in files])
     ours = set(before or ())
+    results_folder.refuse_links(output, pictures.values())
     if not options.overwrite:
         results_folder.refuse_others(output, set(pictures.values()) - ours)
     settings = _settings(knowns, comparer, references, options)
@@ -140,11 +141,8 @@ def find(
         results.append(result)
         tell(result)
     next(fresh, None)  # closes the journal
-    for name in ours - set(pictures.values()):
-        if ".." not in Path(name).parts and not Path(name).is_absolute():
-            (output / name).unlink(missing_ok=True)
-    for photo in kept.keys() - pictures.keys():
-        (output / thumbnail_of(photo)).unlink(missing_ok=True)
+    gone = {thumbnail_of(photo) for photo in kept.keys() - pictures.keys()}
+    results_folder.delete(output, gone | (ours - set(pictures.values())))
     Manifest("find", settings | {"pictures": sorted(pictures.values())}).write(output / MANIFEST)
     write_table(output / MATCHES, COLUMNS, (row for result in results for row in _rows(result)))
     contact_sheet.write(output / INDEX, results, references, comparer.far, remarks)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from openfaceplus.errors import StorageError, UsageError
-from openfaceplus.files import shown
+from openfaceplus.files import inside, shown
 from openfaceplus.manifest import Manifest
 
 MATCHES, MANIFEST, JOURNAL = "matches.csv", "find.json", "find.jsonl"
@@ -74,6 +74,25 @@ def refuse_others(output: Path, pictures: Collection[str] | None = None) -> None
             f"{shown(output)}: holds files that no search put there ({shown(names[0])}{more}); "
             "choose another --results, or give --overwrite to write among and over them"
         )
+
+
+def refuse_links(output: Path, pictures: Iterable[str]) -> None:
+    """Raises UsageError if a symbolic link leads from ``output`` to where a picture would go."""
+    for name in (*pictures, *map(thumbnail_of, [""])):
+        if inside(output, output / name) is None:
+            raise UsageError(
+                f"{shown(output / name)}: a symbolic link leads there",
+                remedy="choose another folder for the results, or take the link away",
+                field="output",
+            )
+
+
+def delete(output: Path, names: Iterable[str]) -> None:
+    """Delete files of earlier searches that are really in ``output``."""
+    for name in names:
+        path = inside(output, output / name)
+        if path is not None and path.is_file():
+            path.unlink()
 
 
 def check_places(knowns: Path, unknowns: Path, output: Path) -> None:

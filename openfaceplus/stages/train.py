@@ -8,21 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from openfaceplus import thresholds
+from openfaceplus.changes import Change, Waiting, changing
 from openfaceplus.classify import enrolment
 from openfaceplus.classify.classifier import Classifier, Settings
 from openfaceplus.classify.wording import supporters
-from openfaceplus.errors import OpenFacePlusError, TrainingError, UsageError
+from openfaceplus.errors import OpenFacePlusError, StorageError, TrainingError, UsageError
 from openfaceplus.files import shown
 from openfaceplus.images import photos_in
+from openfaceplus.model_folder import assign_people, read_people, write_people
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, photos, represent
 from openfaceplus.stages.summary import Progress, Summary, no_progress
+from openfaceplus.store.layout import CHIPS, CLASSIFIER, EMBEDDINGS, PEOPLE
 from openfaceplus.store.vectors import person_of, read_vectors
 from openfaceplus.words import counted, percent, statuses
-
-CLASSIFIER = "classifier.pkl"
-CHIPS = "aligned-images"
-EMBEDDINGS = "generated-embeddings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +40,46 @@ def train(
     settings: Settings | None = None,
     options: TrainOptions | None = None,
     *,
-    like: Classifier | None = None,
     progress: Progress = no_progress,
+    waiting: Waiting | None = None,
 ) -> Classifier:
     """Train on ``reps.csv`` and ``labels.csv`` in ``folder`` and write ``classifier.pkl`` there.
 
-    ``like`` is a classifier whose settings and strangers are taken over. Raises StorageError if the
+    People keep the ids and names of earlier training, by their folders. Raises StorageError if the
     files are missing or disagree, TrainingError if they do not suffice.
     """
-    options = options or TrainOptions()
+    if not folder.is_dir():
+        raise StorageError(f"{shown(folder)}: not there", remedy="make embeddings first")
+    with changing(folder, waiting=waiting, keep=True) as change:
+        classifier = _train(change, settings, options or TrainOptions(), progress)
+        change.commit()
+    return classifier
+
+
+def _train(
+    change: Change, settings: Settings | None, options: TrainOptions, progress: Progress
+) -> Classifier:
+    folder = change.folder
     manifest = represent.read_manifest(folder)
     vectors, chips = read_vectors(folder)
     if not chips:
         raise TrainingError(
-            f"{folder}: holds no embedding",
+            f"{shown(folder)}: holds no embedding",
             remedy="each person needs at least one photo in which a face is found",
         )
-    strangers = None if like is None else like.strangers
+    strangers = None
     if options.strangers is not None:
         recipe = Recipe.from_dict(manifest.settings["recipe"])
         strangers = _strangers(options.strangers, recipe, options, progress)
+    people = assign_people(map(person_of, chips), read_people(folder / PEOPLE))
     classifier = Classifier.train(
         vectors,
-        [person_of(chip) for chip in chips],
+        [people[person_of(chip)].name for chip in chips],
         chips,
         recipe=manifest.settings["recipe"],
         space=manifest.settings["space"],
-        settings=settings or (like.settings if like else None),
+        ids=[people[person_of(chip)].id for chip in chips],
+        settings=settings,
         strangers=strangers,
     )
     made = classifier.calibrate().calibration
@@ -78,7 +90,8 @@ def train(
             remedy="give photos of strangers, or ask for a higher rate",
             field="strangers",
         )
-    classifier.save(folder / CLASSIFIER)
+    classifier.save(change.staged(CLASSIFIER))
+    write_people(change, people.values())
     return classifier
 
 
@@ -143,37 +156,39 @@ def train_photos(
     *,
     device: str = "cpu",
     progress: Progress = no_progress,
+    waiting: Waiting | None = None,
 ) -> TrainedModel:
     """Align, represent and train: photos in a folder per person -> a model folder.
 
     ``output`` gets ``aligned-images/`` and ``generated-embeddings/`` in OpenFace's forms.
     """
     options = options or TrainOptions()
-    aligned = align.align(
-        source,
-        output / CHIPS,
-        recipe,
-        align_options,
-        embed=recipe.views > 2 and device == "cpu",
-        jobs=options.jobs,
-        progress=progress,
-    )
-    if not aligned.succeeded:
-        raise TrainingError(
-            f"{shown(source)}: no usable face in {counted(len(aligned.rows), 'photo')} "
-            f"({statuses(aligned.counts)}); {shown(aligned.table)} says why for each",
-            remedy="give each person a folder of photos" if "no_person" in aligned.counts else "",
-        )
-    embeddings = output / EMBEDDINGS
-    represented = represent.represent(
-        output / CHIPS,
-        embeddings,
-        recipe,
-        aligned=aligned.rows,
-        jobs=options.jobs,
-        device=device,
-        commercial=options.commercial,
-        progress=progress,
-    )
-    classifier = train(embeddings, settings, options, progress=progress)
-    return TrainedModel(classifier, embeddings / CLASSIFIER, aligned, represented)
+    files = align.photos_to_align(source, output / CHIPS)
+    with (
+        changing(output / CHIPS, waiting=waiting, keep=True) as chips,
+        changing(output / EMBEDDINGS, waiting=waiting, keep=True) as embeddings,
+    ):
+        aligned = align.align_files(
+            files, chips, recipe, align_options,
+            roots=[source], embed=recipe.views > 2 and device == "cpu", jobs=options.jobs,
+            progress=progress,
+        )  # fmt: skip
+        chips.commit()
+        if not aligned.succeeded:
+            raise TrainingError(
+                f"{shown(source)}: no usable face in {counted(len(aligned.rows), 'photo')} "
+                f"({statuses(aligned.counts)}); {shown(aligned.table)} says why for each",
+                remedy="give each person a folder of photos"
+                if "no_person" in aligned.counts
+                else "",
+            )
+        represented = represent.represent_chips(
+            chips.folder, embeddings, recipe,
+            aligned=aligned.rows, jobs=options.jobs, device=device, commercial=options.commercial,
+            progress=progress,
+        )  # fmt: skip
+        embeddings.commit()
+        classifier = _train(embeddings, settings, options, progress)
+        embeddings.commit()
+    path = embeddings.folder / CLASSIFIER
+    return TrainedModel(classifier, path, aligned, represented)

@@ -10,17 +10,22 @@ import contextlib
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from openfaceplus.changes import Change
 from openfaceplus.errors import StorageError
-from openfaceplus.files import atomic_write, shown
+from openfaceplus.files import atomic_write, shown, unwritable
+from openfaceplus.manifest import Manifest
+from openfaceplus.store.layout import StageFiles
 
 Row = dict[str, str]
 
 # File names may hold bytes that are not UTF-8; this brings them back as they were.
-_TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
+_UTF8, _ODD = "utf-8", "surrogateescape"
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
@@ -28,6 +33,14 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None
     values = ([row.get(column, "") for column in columns] for row in rows)
     with atomic_write(path) as file:
         file.write(csv_bytes([columns, *values]))
+
+
+def write_stage(change: Change, files: StageFiles, manifest: Manifest, rows: list[Row]) -> None:
+    """Stage the table of a stage and its manifest with counts of the rows' statuses."""
+    write_table(change.staged(files.table), files.columns, rows)
+    counts = dict(Counter(row["status"] for row in rows))
+    replace(manifest, counts=counts).write(change.staged(files.manifest))
+    change.remove(files.old_journal)
 
 
 def csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
@@ -39,7 +52,7 @@ def csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
     for row in rows:
         odd = any(isinstance(value, str) and "\r" in value for value in row)
         (quoted if odd else plain).writerow(row)
-    return text.getvalue().encode(**_TEXT)
+    return text.getvalue().encode(_UTF8, _ODD)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
@@ -48,17 +61,23 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
     Raises StorageError if it cannot be read or lacks one of the columns.
     """
     try:
-        with path.open(newline="", **_TEXT) as file:
-            reader = csv.DictReader(file)
-            missing = set(columns) - set(reader.fieldnames or ())
-            if missing:
+        with path.open(newline="", encoding=_UTF8, errors=_ODD) as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            if missing := set(columns) - set(header):
                 raise csv.Error(f"no column {min(missing)!r}")
-            return [{column: row[column] or "" for column in columns} for row in reader]
+            places = [header.index(column) for column in columns]
+            padding = [""] * len(header)  # for a row that was cut short
+            return [
+                dict(zip(columns, map((row + padding).__getitem__, places), strict=True))
+                for row in reader
+                if row
+            ]
     except FileNotFoundError:
         return []
     except (OSError, csv.Error) as error:
         raise StorageError(
-            f"{path}: cannot be read ({error}); delete it and run the stage again"
+            f"{shown(path)}: cannot be read ({error})", remedy="delete it and run the stage again"
         ) from error
 
 
@@ -76,12 +95,12 @@ class Journal:
         chips.
         """
         try:
-            lines = self.path.read_text(**_TEXT).splitlines()
+            lines = self.path.read_text(_UTF8, _ODD).splitlines()
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageError(f"{self.path}: cannot be read ({error})") from error
-        rows = []
+            raise StorageError(f"{shown(self.path)}: cannot be read ({error})") from error
+        rows: list[Row] = []
         for line in lines:
             try:
                 row = json.loads(line)
@@ -97,8 +116,8 @@ class Journal:
         """Raises StorageError if a run was interrupted, so that what it made is incomplete."""
         if self.path.exists():
             raise StorageError(
-                f"{shown(self.path.parent)}: {what} was interrupted; run it again, it goes on "
-                "where it stopped"
+                f"{shown(self.path.parent.parent)}: {what} was interrupted",
+                remedy="run it again, it goes on where it stopped",
             )
 
     def __enter__(self) -> Journal:
@@ -131,11 +150,4 @@ class Journal:
             self._file.close()
 
     def _unwritable(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"{shown(self.path)}: cannot be written ({error.strerror}); free some space or choose "
-            "another folder"
-        )
-
-    def remove(self) -> None:
-        """Forget the journal, once the table holds its rows."""
-        self.path.unlink(missing_ok=True)
+        return unwritable(self.path, error)

@@ -8,31 +8,86 @@ from __future__ import annotations
 
 import base64
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openfaceplus.changes import Change
 from openfaceplus.errors import StorageError
-from openfaceplus.files import atomic_write
+from openfaceplus.files import atomic_write, shown
+from openfaceplus.store.layout import LABELS, REPS, place_of
 from openfaceplus.store.tables import csv_bytes
 
 if TYPE_CHECKING:
     import numpy as np
 
-_TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
-_REMEDY = "run batch_represent/main.py again"
+_REMEDY = "make the embeddings again"
 
 
-def write_vectors(folder: Path, vectors: np.ndarray, chips: Sequence[str]) -> None:
+def write_vectors(change: Change, vectors: np.ndarray, chips: Sequence[str]) -> None:
     """Write (n, dimensions) float32 vectors and the paths of their n chips, in that order."""
-    numbers = {name: i for i, name in enumerate(sorted({person_of(c) for c in chips}), start=1)}
-    labels = csv_bytes((numbers[person_of(chip)], chip) for chip in chips)
-    with atomic_write(folder / "reps.csv") as file:
-        for vector in vectors.tolist():
-            # Nine significant digits bring a float32 back exactly.
-            file.write((",".join(f"{x:.9g}" for x in vector) + "\n").encode())
-    with atomic_write(folder / "labels.csv") as file:
-        file.write(labels)
+    with atomic_write(change.staged(REPS)) as file:
+        file.writelines(_lines(vectors))
+    _write_labels(change, chips)
+
+
+def edit_vectors(
+    change: Change,
+    keep: Callable[[str], bool],
+    rename: Callable[[str], str],
+    vectors: np.ndarray,
+    chips: Sequence[str],
+) -> int:
+    """Keep some chips' vectors, under new paths, and put others after them; how many went.
+
+    The numbers of those kept are copied, not read. Raises StorageError if the files disagree.
+    """
+    folder, kept = change.folder, []
+    old = _read_labels(folder)
+    try:
+        with (folder / REPS).open("rb") as source, atomic_write(change.staged(REPS)) as file:
+            for line, chip in zip(source, old, strict=True):
+                if keep(chip):
+                    file.write(line if line.endswith(b"\n") else line + b"\n")
+                    kept.append(rename(chip))
+            file.writelines(_lines(vectors))
+    except ValueError as error:
+        raise _differ(folder) from error
+    except OSError as error:
+        raise StorageError(f"{shown(folder / REPS)}: {error.strerror}", remedy=_REMEDY) from error
+    _write_labels(change, [*kept, *chips])
+    return len(old) - len(kept)
+
+
+def _lines(vectors: np.ndarray) -> Iterator[bytes]:
+    for vector in vectors.tolist():
+        # Nine significant digits bring a float32 back exactly.
+        yield (",".join(f"{x:.9g}" for x in vector) + "\n").encode()
+
+
+def _write_labels(change: Change, chips: Sequence[str]) -> None:
+    people = [person_of(chip) for chip in chips]
+    numbers = {name: i for i, name in enumerate(sorted(set(people)), start=1)}
+    with atomic_write(change.staged(LABELS)) as file:
+        file.write(csv_bytes((numbers[p], chip) for p, chip in zip(people, chips, strict=True)))
+
+
+def _read_labels(folder: Path) -> list[str]:
+    try:
+        with (folder / LABELS).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return [row[1] for row in csv.reader(file) if row]
+    except FileNotFoundError as error:
+        raise StorageError(f"{shown(error.filename)}: not there", remedy=_REMEDY) from error
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise StorageError(
+            f"{shown(folder / LABELS)}: not a table of chips ({error})", remedy=_REMEDY
+        ) from error
+
+
+def _differ(folder: Path) -> StorageError:
+    return StorageError(
+        f"{shown(folder)}: {REPS} and {LABELS} do not have as many rows", remedy=_REMEDY
+    )
 
 
 def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
@@ -42,25 +97,23 @@ def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
     """
     import numpy as np
 
-    reps, labels = folder / "reps.csv", folder / "labels.csv"
+    reps, chips = folder / REPS, _read_labels(folder)
     try:
-        with labels.open(newline="", **_TEXT) as file:
-            chips = [row[1] for row in csv.reader(file) if row]
         vectors = np.empty((0, 0), np.float32)
         if reps.stat().st_size:
             vectors = np.loadtxt(reps, np.float32, comments=None, delimiter=",", ndmin=2)
     except FileNotFoundError as error:
-        raise StorageError(f"{error.filename}: not there; {_REMEDY}") from error
-    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise StorageError(f"{shown(reps)}: not there", remedy=_REMEDY) from error
+    except (OSError, ValueError) as error:
         raise StorageError(
-            f"{reps} or {labels}: not a table of embeddings ({error}); {_REMEDY}"
+            f"{shown(reps)}: not a table of embeddings ({error})", remedy=_REMEDY
         ) from error
     if len(vectors) != len(chips):
-        raise StorageError(
-            f"{reps} has {len(vectors)} rows and {labels} has {len(chips)}; {_REMEDY}"
-        )
+        raise _differ(folder)
     if not np.isfinite(vectors).all():
-        raise StorageError(f"{reps}: holds numbers that are missing or infinite; {_REMEDY}")
+        raise StorageError(
+            f"{shown(reps)}: holds numbers that are missing or infinite", remedy=_REMEDY
+        )
     return vectors, chips
 
 
@@ -69,13 +122,14 @@ def encode_vector(vector: np.ndarray) -> str:
     return base64.b64encode(vector.tobytes()).decode()
 
 
-def decode_vector(text: str) -> np.ndarray:
-    """The inverse of ``encode_vector``."""
+def decode_vectors(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
+    """(n, dimensions) float32: what ``encode_vector`` made of n rows' vectors."""
     import numpy as np
 
-    return np.frombuffer(base64.b64decode(text), np.float32)
+    vectors = [np.frombuffer(base64.b64decode(row["vector"]), np.float32) for row in rows]
+    return np.array(vectors, np.float32)
 
 
 def person_of(chip: str) -> str:
     """The person a chip belongs to: the name of the folder it lies in."""
-    return Path(chip).parent.name
+    return place_of(chip)[0]
