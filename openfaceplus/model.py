@@ -108,15 +108,18 @@ class Model:
         """
         folder = ModelFolder(path)
         classifier = folder.read()
-        detector = detector and detector_of(detector)
-        changes = {"detector": detector, "network": network, "predictor": predictor}
         try:
             recipe = Recipe.from_dict(classifier.recipe)
         except StorageError as error:
             raise StorageError(
                 f"{shown(folder.classifier)}: {error}", remedy="train again"
             ) from error
-        recipe = replace(recipe, **{key: value for key, value in changes.items() if value})
+        recipe = replace(
+            recipe,
+            detector=detector_of(detector) if detector else recipe.detector,
+            network=network or recipe.network,
+            predictor=predictor or recipe.predictor,
+        )
         pipeline = Pipeline(
             recipe, commercial=commercial, device=device, threads=threads, progress=progress
         )

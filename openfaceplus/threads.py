@@ -32,7 +32,7 @@ def processes(jobs: int | None, items: int | None = None) -> int:
     Raises UsageError for a number of jobs below one.
     """
     if jobs is not None and jobs < 1:
-        raise UsageError(f"{jobs} processes cannot work; give 1 or more", field="jobs")
+        raise UsageError(f"{jobs} processes cannot work", remedy="give 1 or more", field="jobs")
     jobs = cores() if jobs is None else jobs
     return jobs if items is None else min(jobs, max(1, items))
 
@@ -48,7 +48,7 @@ def thread_count(threads: int | None) -> int:
         pooled = processes is not None and processes.parent_process() is not None
         return 1 if _shared or pooled else cores()
     if threads < 1:
-        raise UsageError(f"{threads} threads cannot run a network; give 1 or more")
+        raise UsageError(f"{threads} threads cannot run a network", remedy="give 1 or more")
     return threads
 
 

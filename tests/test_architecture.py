@@ -13,6 +13,7 @@ import pytest
 from running import ROOT, environment, run
 
 import openfaceplus
+from openfaceplus import errors
 from openfaceplus.cli import COMMANDS
 
 PACKAGE = ROOT / "openfaceplus"
@@ -154,3 +155,51 @@ def test_help_lists_every_command_with_an_example():
     assert all(f"\n  {name} " in said for name in COMMANDS)
     assert "example" in said
     assert "there is no command" in run("nonsense", expect=2).stderr
+
+
+def _raised() -> list[tuple[Path, ast.Call]]:
+    """Every place of the library that makes an error of ours; commands may name their flags."""
+    names = {name for name, kind in vars(errors).items() if _is_error(kind)}
+    return [
+        (path, node)
+        for path in modules()
+        if path.parent.name != "cli" and not path.stem.endswith(("_cli", "commands"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in names
+    ]
+
+
+def _is_error(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, errors.OpenFacePlusError)
+
+
+def test_errors_speak_to_everyone():
+    """No flag in an error's words; what to do stands apart; each says what it is about."""
+    found = _raised()
+    assert len(found) > 150
+    wrong = []
+    for path, call in found:
+        texts = [n.value for n in ast.walk(call) if isinstance(n, ast.Constant)]
+        words = " ".join(text for text in texts if isinstance(text, str))
+        given = {keyword.arg for keyword in call.keywords}
+        problem = [n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant)]
+        apart = "remedy" in given or not any(
+            isinstance(text, str) and re.search(r"; (?!and )", text) for text in problem
+        )
+        if re.search(r"(?<![\w-])--[a-z]", words) and "pip" not in words:
+            wrong.append(f"{path.name}:{call.lineno}: names a flag")
+        if not apart:
+            wrong.append(f"{path.name}:{call.lineno}: the remedy is no argument of its own")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_each_kind_of_error_has_a_code_of_its_own():
+    kinds = [kind for kind in vars(errors).values() if _is_error(kind)]
+    codes = [kind.code for kind in kinds]
+    assert len(set(codes)) == len(kinds) > 12
+    for kind in kinds:
+        made = kind("what is wrong", remedy="what to do", field="where")
+        assert str(made) == "what is wrong; what to do"
+        assert made.to_dict() == {
+            "code": kind.code, "problem": "what is wrong", "field": "where", "remedy": "what to do",
+        }  # fmt: skip

@@ -131,6 +131,7 @@ def _ask(yes: bool, photos: Sequence[Path]) -> None:
     """Show the photos that are about to be deleted; on a terminal, ask. Raises UsageError if not
     wanted."""
     from openfaceplus.errors import UsageError
+
     say("These photos will be deleted:", file=sys.stderr)
     for path in photos:
         say(f"  {path}", file=sys.stderr)

@@ -79,11 +79,13 @@ class AnnGallery(VectorGallery):
             self._index.view(str(path))
         except (RuntimeError, ValueError) as error:
             raise StorageError(
-                f"{shown(path)}: usearch cannot read it ({error}); make the gallery again"
+                f"{shown(path)}: usearch cannot read it ({error})", remedy="make the gallery again"
             ) from error
         self._mapped = True
         if self._index.ndim != self.dim or len(self._index) != len(self):
-            raise StorageError(f"{shown(path)}: not the graph of these vectors; save it again")
+            raise StorageError(
+                f"{shown(path)}: not the graph of these vectors", remedy="save it again"
+            )
 
 
 def _index(dim: int) -> Any:

@@ -162,8 +162,8 @@ class VectorGallery(ABC):
         header = files.read_header(folder)
         if header.kind != cls.kind:
             raise StorageError(
-                f"{shown(folder)}: a gallery of kind {header.kind!r}, not {cls.kind!r}; "
-                "openfaceplus.gallery.load reads either"
+                f"{shown(folder)}: a gallery of kind {header.kind!r}, not {cls.kind!r}",
+                remedy="load it with openfaceplus.gallery.load, which reads either",
             )
         made = cls(header.space, header.dim)
         made.check_space(space)
@@ -177,7 +177,9 @@ class VectorGallery(ABC):
         if "ids" in header.files:  # not in those written before templates had numbers
             made._ids = files.array(folder, header, "ids", np.int64, (count,))
         if count and not GONE <= made._labels.min() <= made._labels.max() < len(header.people):
-            raise StorageError(f"{shown(folder)}: labels without a person; save the gallery again")
+            raise StorageError(
+                f"{shown(folder)}: labels without a person", remedy="save the gallery again"
+            )
         made._loaded(folder, header)
         return made
 
@@ -185,8 +187,8 @@ class VectorGallery(ABC):
         """Raise SpaceMismatch if ``space`` is given and not the gallery's."""
         if space is not None and str(space) != self.space:
             raise SpaceMismatch(
-                f"the gallery holds embeddings of {self.space}, these are of {space}; "
-                "make them with the same network and settings"
+                f"the gallery holds embeddings of {self.space}, these are of {space}",
+                remedy="make them with the same network and settings",
             )
 
     def _checked(self, vectors: Any) -> np.ndarray:
@@ -200,7 +202,7 @@ class VectorGallery(ABC):
         if found.size == 0 and found.ndim <= 2:
             found = found.reshape(0, self.dim)
         if found.ndim != 2 or found.shape[1] != self.dim:
-            raise UsageError(f"vectors of shape {found.shape}; (n, {self.dim}) is needed")
+            raise UsageError(f"vectors of shape {found.shape}", remedy=f"(n, {self.dim}) is needed")
         if not self.unit and np.isfinite(found).all():
             return found
         if not (np.abs(np.einsum("nd,nd->n", found, found) - 1) < 1e-3).all():

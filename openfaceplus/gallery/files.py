@@ -73,15 +73,18 @@ def read_header(folder: Path) -> Header:
     try:
         data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise StorageError(f"{shown(path)}: not there; name the folder of a gallery") from error
+        raise StorageError(
+            f"{shown(path)}: not there", remedy="name the folder of a gallery"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise StorageError(f"{shown(path)}: cannot be read ({error}); {_REMEDY}") from error
+        raise StorageError(f"{shown(path)}: cannot be read ({error})", remedy=_REMEDY) from error
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
-        raise StorageError(f"{shown(path)}: not the header of a gallery; {_REMEDY}")
+        raise StorageError(f"{shown(path)}: not the header of a gallery", remedy=_REMEDY)
     version = data.pop("version", None)
     if version != VERSION:
         raise StorageError(
-            f"{shown(path)}: version {version!r}, and this program reads {VERSION}; update it"
+            f"{shown(path)}: version {version!r}, and this program reads {VERSION}",
+            remedy="update it",
         )
     try:
         data.setdefault("given", data.get("count"))
@@ -99,7 +102,7 @@ def read_header(folder: Path) -> Header:
     except (TypeError, AttributeError):
         sound = False
     if not sound:
-        raise StorageError(f"{shown(path)}: fields are missing or wrong; {_REMEDY}")
+        raise StorageError(f"{shown(path)}: fields are missing or wrong", remedy=_REMEDY)
     return header
 
 
@@ -110,9 +113,9 @@ def array(folder: Path, header: Header, part: str, dtype: type, shape: tuple[int
         # An empty array cannot be mapped.
         found = np.load(path, mmap_mode="r" if header.count else None, allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise StorageError(f"{shown(path)}: cannot be read ({error}); {_REMEDY}") from error
+        raise StorageError(f"{shown(path)}: cannot be read ({error})", remedy=_REMEDY) from error
     if not isinstance(found, np.ndarray) or found.dtype != dtype or found.shape != shape:
-        raise StorageError(f"{shown(path)}: not the array that {HEADER} tells of; {_REMEDY}")
+        raise StorageError(f"{shown(path)}: not the array that {HEADER} tells of", remedy=_REMEDY)
     return found
 
 
@@ -120,10 +123,10 @@ def part_file(folder: Path, header: Header, part: str) -> Path:
     """The file of one part. Raises StorageError if it is missing or its hash is wrong."""
     path = folder / header.files.get(part, part)
     if not path.is_file():
-        raise StorageError(f"{shown(path)}: not there; {_REMEDY}")
+        raise StorageError(f"{shown(path)}: not there", remedy=_REMEDY)
     wanted = header.sha256.get(part)
     if part == "index" and wanted != sha256_of(path):
-        raise StorageError(f"{shown(path)}: damaged, its hash is wrong; {_REMEDY}")
+        raise StorageError(f"{shown(path)}: damaged, its hash is wrong", remedy=_REMEDY)
     return path
 
 

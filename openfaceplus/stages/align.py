@@ -155,7 +155,8 @@ def photos_to_align(photos: Path, output: Path) -> list[PhotoFile]:
         )
     if output.resolve().is_relative_to(photos.resolve()):
         raise UsageError(
-            f"{shown(output)}: lies inside {shown(photos)}; its chips would be taken for photos"
+            f"{shown(output)}: lies inside {shown(photos)}",
+            remedy="choose a folder outside, or its chips would be taken for photos",
         )
     return files
 

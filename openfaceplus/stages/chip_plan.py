@@ -41,7 +41,8 @@ def plan(
     if recipe.views > 2 or native:
         raise UsageError(
             f"{rows[0]['chip']}: a {spec} chip serves neither {recipe.embedder} nor {recipe.views} "
-            "views, and the photos it came from are gone; align the photos again"
+            "views, and the photos it came from are gone",
+            remedy="align the photos again",
         )
     remark = (
         f"warning: the photos are gone, so {spec} chips are warped into dlib's frame; expect about "
@@ -60,4 +61,6 @@ def spec_of(rows: Sequence[Row]) -> ChipSpec:
         with contextlib.suppress(PhotoError):
             size = read_photo(Path(row["chip"])).width
             return native if size == native.size else ChipSpec(size, "outerEyesAndNose")
-    raise UsageError(f"{shown(rows[0]['chip'])}: no chip can be read; align the photos again")
+    raise UsageError(
+        f"{shown(rows[0]['chip'])}: no chip can be read", remedy="align the photos again"
+    )

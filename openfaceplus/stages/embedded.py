@@ -34,7 +34,8 @@ class EmbeddedFolder:
     @property
     def usable(self) -> np.ndarray:
         """(n,) whether a photo gave a vector."""
-        return np.isfinite(self.vectors[:, 0])
+        found: np.ndarray = np.isfinite(self.vectors[:, 0])
+        return found
 
 
 def embed_folder(
@@ -66,8 +67,8 @@ def embed_folder(
     names = [{row["photo"], Path(row["photo"]).name} for row in aligned.rows]
     if missing := set(leave_out).difference(*names):
         raise UsageError(
-            f"{photos}: no photo is {min(missing)!r}, which is to be left out; "
-            "give paths or names with their endings"
+            f"{photos}: no photo is {min(missing)!r}, which is to be left out",
+            remedy="give paths or names with their endings",
         )
     rows = [
         row

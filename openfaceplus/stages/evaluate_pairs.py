@@ -72,8 +72,10 @@ def evaluate_pairs(
     scored = score_pairs(folder, pairs)
     if len(np.unique(scored.folds)) < 2:
         raise UsageError(
-            "the pairs are of one fold; accuracy needs at least two, since each fold's threshold "
-            "comes from the others"
+            "the pairs are of one fold",
+            remedy=(
+                "accuracy needs at least two, since each fold's threshold comes from the others"
+            ),
         )
     accuracies = metrics.fold_accuracies(scored.scores, scored.same, scored.folds)
     genuine, impostors = scored.scores[scored.same], scored.scores[~scored.same]

@@ -167,7 +167,8 @@ def _require(enrolled: Sequence[Person], name: str, classifier: Path) -> None:
     if name not in names:
         near = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
         raise UsageError(
-            f"nobody called {name!r} is enrolled in {shown(classifier)}; there are: {near}",
+            f"nobody called {name!r} is enrolled in {shown(classifier)}",
+            remedy=f"name one of: {near}",
             field="name",
         )
 

@@ -71,8 +71,9 @@ def refuse_others(output: Path, pictures: Collection[str] | None = None) -> None
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise UsageError(
-            f"{shown(output)}: holds files that no search put there ({shown(names[0])}{more}); "
-            "choose another --results, or give --overwrite to write among and over them"
+            f"{shown(output)}: holds files that no search put there ({shown(names[0])}{more})",
+            remedy="choose another folder, or allow to overwrite, which writes among and over them",
+            field="overwrite",
         )
 
 
@@ -83,7 +84,7 @@ def refuse_links(output: Path, pictures: Iterable[str]) -> None:
             raise UsageError(
                 f"{shown(output / name)}: a symbolic link leads there",
                 remedy="choose another folder for the results, or take the link away",
-                field="output",
+                field="results",
             )
 
 
@@ -97,14 +98,21 @@ def delete(output: Path, names: Iterable[str]) -> None:
 
 def check_places(knowns: Path, unknowns: Path, output: Path) -> None:
     """Raises UsageError for folders that are missing or that lie in one another."""
-    for flag, folder in (("--knowns", knowns), ("--unknowns", unknowns)):
+    for field, folder in (("knowns", knowns), ("unknowns", unknowns)):
         if not folder.is_dir():
-            raise UsageError(f"{shown(folder)}: no such folder; {flag} takes a folder of photos")
+            raise UsageError(
+                f"{shown(folder)}: no such folder", field=field, remedy="name a folder of photos"
+            )
         a, b = folder.resolve(), output.resolve()
         if a == b or a in b.parents or b in a.parents:
             raise UsageError(
-                f"{shown(output)}: the results may not lie in {shown(folder)}, nor it in them; "
-                "choose another --results"
+                f"{shown(output)}: the results may not lie in {shown(folder)}, nor it in them",
+                field="results",
+                remedy="choose another folder for the results",
             )
     if output.exists() and not output.is_dir():
-        raise UsageError(f"{shown(output)}: not a folder; choose another --results")
+        raise UsageError(
+            f"{shown(output)}: not a folder",
+            field="results",
+            remedy="choose another for the results",
+        )

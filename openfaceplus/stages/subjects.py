@@ -113,8 +113,8 @@ def load_references(
     if not used:
         why = "; ".join(remarks) or "it is empty"
         raise UsageError(
-            f"{shown(folder)}: no usable photo of the person to look for ({why}); put photos there "
-            "that show that face alone"
+            f"{shown(folder)}: no usable photo of the person to look for ({why})",
+            remedy="put photos there that show that face alone",
         )
     subjects = [file.person or ONE_SUBJECT for file in used]
     counts = Counter(subjects)

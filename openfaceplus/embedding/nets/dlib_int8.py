@@ -121,4 +121,5 @@ def quantize(conv: Conv, scale: np.float32) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rounded(rows: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(rows / scales[:, None]), -LARGEST, LARGEST)
+    rounded: np.ndarray = np.clip(np.rint(rows / scales[:, None]), -LARGEST, LARGEST)
+    return rounded

@@ -72,7 +72,8 @@ def fold(layers: list[tuple[str, np.ndarray]], path: Path | str) -> Weights:
         if found != name or values.size != size:
             raise ModelCorrupt(
                 f"{path}: expected a layer {name} of {size} numbers, found {found} of "
-                f"{values.size}: not dlib's face ResNet v1; install or download it again"
+                f"{values.size}: not dlib's face ResNet v1",
+                remedy="install or download it again",
             )
         return values
 
@@ -93,7 +94,7 @@ def fold(layers: list[tuple[str, np.ndarray]], path: Path | str) -> Weights:
     last = take("fc_2", inputs * DIM).reshape(inputs, DIM)
     if next(rest, None) is not None:
         raise ModelCorrupt(
-            f"{path}: has more layers than dlib's face ResNet v1; name its .dat file"
+            f"{path}: has more layers than dlib's face ResNet v1", remedy="name its .dat file"
         )
     return Weights(stem, tuple(blocks), last)
 

@@ -25,7 +25,8 @@ class DlibResnetModule(nn.Module):
         # NHWC pixels seen as NCHW are what torch calls channels_last: nothing is copied.
         x = pixels.permute(0, 3, 1, 2).to(self.last.dtype)
         x = F.max_pool2d(F.relu_(self.stem(x)), 3, 2)
-        return self.blocks(x).mean((2, 3)) @ self.last
+        vectors: Tensor = self.blocks(x).mean((2, 3)) @ self.last
+        return vectors
 
 
 class _Residual(nn.Module):

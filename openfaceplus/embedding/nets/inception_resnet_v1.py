@@ -125,7 +125,8 @@ class InceptionResnetV1(nn.Module):
         x = self.repeat_1(self.conv2d_4b(self.conv2d_4a(x)))
         x = self.repeat_2(self.mixed_6a(x))
         x = self.block8(self.repeat_3(self.mixed_7a(x)))
-        return self.last_bn(self.last_linear(x.mean((2, 3))))
+        vectors: Tensor = self.last_bn(self.last_linear(x.mean((2, 3))))
+        return vectors
 
 
 class _Conv(nn.Module):
