@@ -263,7 +263,8 @@ def _checked(chip: Any, pipeline: Pipeline) -> Chip:
     if chip.spec != pipeline.recipe.chip or pipeline.recipe.views > 2:
         raise UsageError(
             f"a {chip.spec} chip does not serve {pipeline.recipe.embedder} with "
-            f"{pipeline.recipe.views} views, which needs {pipeline.recipe.chip}; pass the photo"
+            f"{pipeline.recipe.views} views, which needs {pipeline.recipe.chip}",
+            remedy="pass the photo",
         )
     return chip
 

@@ -48,8 +48,8 @@ def walk(root: str | os.PathLike[str]) -> list[PhotoFile]:
         os.scandir(root).close()
     except OSError as error:
         raise UsageError(
-            f"{shown(root)}: not a folder of photos ({error.strerror}); "
-            "name a folder that holds one folder of photos for each person"
+            f"{shown(root)}: not a folder of photos ({error.strerror})",
+            remedy="name a folder that holds one folder of photos for each person",
         ) from error
     found = []
     for relative in _files_below(root):
@@ -153,7 +153,7 @@ def save_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
         return save_png(path, pixels)
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
-        raise UsageError(f"{shown(path)}: unknown image ending; use .png, .jpg or .webp")
+        raise UsageError(f"{shown(path)}: unknown image ending", remedy="use .png, .jpg or .webp")
     with atomic_write(path) as file:
         Image.fromarray(pixels).save(file, kind, quality=95)
 

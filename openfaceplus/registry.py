@@ -10,11 +10,16 @@ from openfaceplus.errors import UsageError
 
 
 def resolve(table: Mapping[str, str], name: str, what: str) -> Any:
-    """The object that ``table`` names ``name``; ``what`` says in errors what kind it is.
+    """The object that ``table`` names ``name``; ``what`` says in errors what kind it is, as
+    its parameter is called.
 
     Raises UsageError for a name that the table lacks.
     """
     if name not in table:
-        raise UsageError(f"there is no {what} named {name!r}; known are: {', '.join(table)}")
+        raise UsageError(
+            f"there is no {what} named {name!r}",
+            remedy=f"known are: {', '.join(table)}",
+            field=what,
+        )
     module, _, attribute = table[name].partition(":")
     return getattr(import_module(module), attribute)

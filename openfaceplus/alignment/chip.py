@@ -88,7 +88,10 @@ def crop(
     """
     if spec.template == "box":
         if box is None:
-            raise UsageError("chips of the template box are cut by a detector's box; none is known")
+            raise UsageError(
+                "chips of the template box are cut by a detector's box, and none is known",
+                field="chip",
+            )
         return _crop_box(image, box, spec)
     if len(landmarks) not in _INDEX:
         raise UsageError(f"chips are cut by 5 or 68 landmarks, not by {len(landmarks)}")
@@ -172,7 +175,11 @@ def landmark_indices(template: str, points: int) -> list[int]:
 
 def _affine_names(template: str) -> tuple[str, str, str]:
     if template not in _AFFINE:
-        raise UsageError(f"there is no chip template {template!r}; known: {', '.join(TEMPLATES)}")
+        raise UsageError(
+            f"there is no chip template {template!r}",
+            remedy=f"known: {', '.join(TEMPLATES)}",
+            field="chip",
+        )
     return _AFFINE[template]
 
 

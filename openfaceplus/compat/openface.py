@@ -162,7 +162,7 @@ class TorchNeuralNet:
         import cv2
 
         if self._embedder is None:
-            raise UsageError("this TorchNeuralNet was closed; make another")
+            raise UsageError("this TorchNeuralNet was closed", remedy="make another")
         picture = _picture(rgbImg)
         size = self.imgDim
         if picture.shape[:2] != (size, size):
@@ -191,6 +191,6 @@ def _template(indices: Sequence[int]) -> str:
         if sorted(chip.landmark_indices(template, 68)) == given:
             return template
     raise UsageError(
-        f"landmarkIndices={list(indices)} is not a triple of OpenFace; use "
-        "AlignDlib.OUTER_EYES_AND_NOSE or AlignDlib.INNER_EYES_AND_BOTTOM_LIP"
+        f"landmarkIndices={list(indices)} is not a triple of OpenFace",
+        remedy="use AlignDlib.OUTER_EYES_AND_NOSE or AlignDlib.INNER_EYES_AND_BOTTOM_LIP",
     )

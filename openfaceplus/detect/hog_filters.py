@@ -70,7 +70,9 @@ def _variants() -> list[bytes]:
     regulariser, dimensions = source.real(), source.integer()
     iou, cover = source.real(), source.real()
     if head[4:8] != [CELL, 0, WINDOW, WINDOW] or dimensions != PLANES * CELLS * CELLS:
-        raise ModelCorrupt("this dlib's frontal face detector has an unknown layout; use dlib 20")
+        raise ModelCorrupt(
+            "this dlib's frontal face detector has an unknown layout", remedy="use dlib 20"
+        )
     filters = []
     for _ in range(source.integer()):
         rows, columns = source.integer(), source.integer()

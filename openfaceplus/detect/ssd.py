@@ -72,15 +72,16 @@ class _Onnx:
             missing = _OUTPUTS[self._outputs.index("")]
             raise ModelCorrupt(
                 f"{path}: has no output {missing} (but {', '.join(sorted(names))}): no export of a "
-                "TensorFlow object-detection network; name another file"
+                "TensorFlow object-detection network",
+                remedy="name another file",
             )
         shape = inputs[0].shape if len(inputs) == 1 else []
         layout = len(shape) == 4 and (shape[3] == 3 or not isinstance(shape[3], int))
         if len(inputs) != 1 or inputs[0].type != "tensor(uint8)" or not layout:
             got = ", ".join(f"{one.type} {one.shape}" for one in inputs) or "nothing"
             raise ModelCorrupt(
-                f"{path}: takes {got}, not one picture as uint8 (1, height, width, 3); export the "
-                "network with its image_tensor"
+                f"{path}: takes {got}, not one picture as uint8 (1, height, width, 3)",
+                remedy="export the network with its image_tensor",
             )
         self._input = inputs[0].name
         self._size = (shape[2], shape[1])
@@ -101,7 +102,9 @@ class _OpenCv:
     def __init__(self, path: Path) -> None:
         config = path.with_suffix(".pbtxt")
         if not config.is_file():
-            raise ModelMissing(f"{config}: not there; OpenCV needs it to read {path.name}")
+            raise ModelMissing(
+                f"{config}: not there", remedy=f"put it there; OpenCV needs it to read {path.name}"
+            )
         self._path = path
         self._lock = Lock()
         attempt("tensorflow", path)
@@ -121,8 +124,8 @@ class _OpenCv:
             raise ModelCorrupt(_unread(self._path, error)) from None
         if table.ndim != 4 or table.shape[3] != 7:
             raise ModelCorrupt(
-                f"{self._path}: gives {table.shape}, not rows of 7 numbers (DetectionOutput); "
-                "export the network to ONNX"
+                f"{self._path}: gives {table.shape}, not rows of 7 numbers (DetectionOutput)",
+                remedy="export the network to ONNX",
             )
         rows = table.reshape(-1, 7)
         return rows[:, [4, 3, 6, 5]], rows[:, 2]
@@ -134,7 +137,8 @@ def _checked(boxes: Any, scores: Any, count: Any, path: Path) -> tuple[np.ndarra
     if boxes.ndim != 3 or boxes.shape[2] != 4 or scores.shape != boxes.shape[:2] or not count.size:
         raise ModelCorrupt(
             f"{path}: detection_boxes is {boxes.shape} and detection_scores {scores.shape}, not "
-            "(1, n, 4) and (1, n); export the network again"
+            "(1, n, 4) and (1, n)",
+            remedy="export the network again",
         )
     most = min(int(count[0]), boxes.shape[1])
     good = np.isfinite(boxes[0, :most]).all(axis=1) & np.isfinite(scores[0, :most])

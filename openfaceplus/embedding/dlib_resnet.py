@@ -51,7 +51,7 @@ class DlibResnet(Embedder):
     ) -> Engine:
         if engine not in ENGINES:
             raise UsageError(
-                f"there is no engine named {engine!r}; known are: {', '.join(ENGINES)}"
+                f"there is no engine named {engine!r}", remedy=f"known are: {', '.join(ENGINES)}"
             )
         if engine == "auto":
             engine = "onnx" if device == "cpu" else "torch"
@@ -62,7 +62,7 @@ class DlibResnet(Embedder):
             return TorchEngine(DlibResnetModule(_weights(path)), device, threads)
         if device != "cpu":
             raise UsageError(
-                f"the onnx engine runs on the CPU, not on {device!r}; choose engine torch"
+                f"the onnx engine runs on the CPU, not on {device!r}", remedy="choose engine torch"
             )
         name = f"dlib-resnet-{digest[:16]}-{dlib_plan.GRAPH_VERSION}"
         return OnnxEngine(cached(name, lambda: _graph(path, "dlib_onnx")), threads, path)
@@ -84,12 +84,13 @@ class DlibInt8(DlibResnet):
         if device != "cpu" or engine not in ("auto", "onnx"):
             raise UsageError(
                 f"dlib-int8 runs in ONNX Runtime on the CPU, not on {device!r} by engine "
-                f"{engine!r}; choose the embedder dlib"
+                f"{engine!r}",
+                remedy="choose the embedder dlib",
             )
         if digest != find(self.model()).sha256:
             raise ModelCorrupt(
-                f"{path}: not dlib's face ResNet v1 as published, which alone dlib-int8 takes; "
-                "choose the embedder dlib for other weights"
+                f"{path}: not dlib's face ResNet v1 as published, which alone dlib-int8 takes",
+                remedy="choose the embedder dlib for other weights",
             )
         name = f"dlib-resnet-int8-{digest[:16]}-{dlib_plan.GRAPH_VERSION}.{dlib_ranges.VERSION}"
         return OnnxEngine(cached(name, lambda: _graph(path, "dlib_int8")), threads, path)

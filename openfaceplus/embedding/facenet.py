@@ -43,8 +43,8 @@ class FaceNet(OnnxEmbedder):
         for field, value in spec.to_dict().items():
             if field not in _CHIP_FIELDS and value != getattr(self.preset, field):
                 raise UsageError(
-                    f"{path}: {field} belongs to the network; for facenet a spec may change "
-                    f"{' and '.join(_CHIP_FIELDS)} alone"
+                    f"{path}: {field} belongs to the network",
+                    remedy=f"for facenet a spec may change {' and '.join(_CHIP_FIELDS)} alone",
                 )
         require("torch", "torch", "FaceNet")
         from openfaceplus.embedding.nets.inception_resnet_v1 import InceptionResnetV1, keras_names
@@ -57,7 +57,9 @@ class FaceNet(OnnxEmbedder):
             found = {k: v for k, v in state.items() if not k.startswith(_CLASSIFIER)}
         last = found.get("last_linear.weight")
         if last is None or last.ndim != 2:
-            raise ModelCorrupt(f"{path}: no FaceNet: it lacks last_linear; name another file")
+            raise ModelCorrupt(
+                f"{path}: no FaceNet: it lacks last_linear", remedy="name another file"
+            )
         network = InceptionResnetV1(len(last), standardise=keras)
         shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         network.fill(formats.fit_shapes(found, shapes, path))
@@ -76,7 +78,8 @@ def from_keras(
     def take(layer: str, parameter: str) -> np.ndarray:
         if (layer, parameter) not in found:
             raise ModelCorrupt(
-                f"{path}: {layer}/{parameter} is missing: another network; name the right file"
+                f"{path}: {layer}/{parameter} is missing: another network",
+                remedy="name the right file",
             )
         return found[layer, parameter]
 

@@ -61,12 +61,12 @@ class PreparedOnnx:
         if not trailing or shape[0] != count or (self.dim and shape[1] != self.dim):
             raise ModelCorrupt(
                 f"{self._path}: {count} chips gave an output of shape {shape} where {count} "
-                "vectors were expected: no embedder, or its output has no fixed length; export "
-                "it with one vector a chip"
+                "vectors were expected: no embedder, or its output has no fixed length",
+                remedy="export it with one vector a chip",
             )
         found = np.asarray(values, np.float32).reshape(shape[:2])
         if not self.dim and not np.isfinite(found).all():
-            raise ModelCorrupt(f"{self._path}: returns NaN; export it again")
+            raise ModelCorrupt(f"{self._path}: returns NaN", remedy="export it again")
         return found
 
     def _checked_input(self) -> tuple[str, Any, int | None]:
@@ -104,7 +104,8 @@ class PreparedOnnx:
             )
         if self._spec.output not in (None, *names):
             raise UsageError(
-                f"{self._path}: has no output {self._spec.output!r}; it has: {', '.join(names)}"
+                f"{self._path}: has no output {self._spec.output!r}",
+                remedy=f"it has: {', '.join(names)}",
             )
         return self._spec.output or names[0]
 

@@ -65,6 +65,6 @@ def _folder_digest(folder: Path) -> str:
     """One sha256 for the CSVs of a folder, by their names and contents."""
     files = sorted(folder.glob("*.csv"))
     if not files:
-        raise ModelMissing(f"{folder}: holds no CSV files of weights; name another folder")
+        raise ModelMissing(f"{folder}: holds no CSV files of weights", remedy="name another folder")
     lines = [f"{file.name} {weights.sha256_of(file)}\n" for file in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

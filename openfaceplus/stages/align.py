@@ -143,10 +143,10 @@ def align(
     files = walk(photos)
     if not files:
         raise UsageError(
-            f"{photos}: holds no photos; it takes one folder a person with photos in it"
+            f"{photos}: holds no photos", remedy="it takes one folder a person with photos in it"
         )
     if output.resolve().is_relative_to(photos.resolve()):
-        raise UsageError(f"{output}: lies inside {photos}; its chips would be taken for photos")
+        raise UsageError(f"{output}: lies inside {photos}, so its chips would be taken for photos")
     return align_files(files, output, recipe, options, embed=embed, jobs=jobs, progress=progress)
 
 
@@ -228,7 +228,7 @@ def face_from_row(row: Row) -> Face:
         return Face(box, float(row["score"]), landmarks)
     except (KeyError, ValueError) as error:
         raise StorageError(
-            f"{TABLE}: the row of {row.get('photo')} holds no face ({error}); align again"
+            f"{TABLE}: the row of {row.get('photo')} holds no face ({error})", remedy="align again"
         ) from error
 
 

@@ -97,7 +97,9 @@ def find(
     results_folder.check_places(knowns, unknowns, output)
     files = walk(unknowns)
     if not files:
-        raise UsageError(f"{shown(unknowns)}: holds no photos; put the photos to search there")
+        raise UsageError(
+            f"{shown(unknowns)}: holds no photos", remedy="put the photos to search there"
+        )
     jobs = processes(jobs)
     before = results_folder.claimed(output)
     if before is None and not options.overwrite:

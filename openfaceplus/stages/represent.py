@@ -82,7 +82,9 @@ class _Worker:
             )
         # Times change when folders are copied; a size seldom stays when a photo is replaced.
         if photo.is_file() and str(photo.stat().st_size) != row["photo_size"]:
-            raise UnreadablePhoto(f"{shown(photo)}: changed since it was aligned; align again")
+            raise UnreadablePhoto(
+                f"{shown(photo)}: changed since it was aligned", remedy="align again"
+            )
         return [align.face_from_row(row)]
 
 
@@ -130,7 +132,7 @@ def represent(
             if file.person
         ]
     if not rows:
-        raise UsageError(f"{chips}: holds no aligned photos; align some first")
+        raise UsageError(f"{chips}: holds no aligned photos", remedy="align some first")
     spec = ChipSpec(**made.settings["chip"]) if made else _spec_of(rows)
     recipe, recut, remarks = _plan(recipe, made, spec, rows, views)
     options: dict[str, Any] = {"commercial": commercial, "device": device}
@@ -182,8 +184,8 @@ def read_manifest(folder: Path) -> Manifest:
     manifest = Manifest.read(folder / MANIFEST)
     if manifest is None:
         raise StorageError(
-            f"{folder / MANIFEST}: not there, so nothing says which network made the embeddings; "
-            "run batch_represent/main.py"
+            f"{folder / MANIFEST}: not there, so nothing says which network made the embeddings",
+            remedy="run batch_represent/main.py",
         )
     return manifest
 
@@ -212,7 +214,8 @@ def _plan(
     if recipe.views > 2 or native:
         raise UsageError(
             f"{rows[0]['chip']}: a {spec} chip serves neither {recipe.embedder} nor {recipe.views} "
-            "views, and the photos it came from are gone; align the photos again"
+            "views, and the photos it came from are gone",
+            remedy="align the photos again",
         )
     remark = (
         f"warning: the photos are gone, so {spec} chips are warped into dlib's frame; expect about "
@@ -231,7 +234,9 @@ def _spec_of(rows: Sequence[Row]) -> ChipSpec:
         with contextlib.suppress(PhotoError):
             size = read_photo(Path(row["chip"])).width
             return native if size == native.size else ChipSpec(size, "outerEyesAndNose")
-    raise UsageError(f"{shown(rows[0]['chip'])}: no chip can be read; align the photos again")
+    raise UsageError(
+        f"{shown(rows[0]['chip'])}: no chip can be read", remedy="align the photos again"
+    )
 
 
 def _key(row: Row) -> tuple[str, str]:

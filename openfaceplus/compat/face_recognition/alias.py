@@ -59,8 +59,8 @@ def install(target: Path | None = None, scripts: bool = False) -> list[Path]:
             path = commands / name
             if path.exists() and not _is_ours(path):
                 raise StorageError(
-                    f"{shown(path)}: a command of that name is there and not ours; remove it, or "
-                    "leave out --scripts"
+                    f"{shown(path)}: a command of that name is there and not ours",
+                    remedy="remove it, or leave out --scripts",
                 )
             files[path] = _SCRIPT.format(python=sys.executable, module=module)
     for path, text in files.items():
@@ -118,8 +118,8 @@ def _refuse_importable(package: Path) -> None:
 
 def _real(path: Path) -> StorageError:
     return StorageError(
-        f"{shown(path)}: a {NAME} that is not our alias is there; remove it (pip uninstall {NAME}) "
-        "or name another folder with --target"
+        f"{shown(path)}: a {NAME} that is not our alias is there",
+        remedy=f"remove it (pip uninstall {NAME}) or name another folder with --target",
     )
 
 

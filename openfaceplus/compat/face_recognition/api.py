@@ -150,8 +150,8 @@ def face_encodings(
         return []
     if picture.ndim != 3:
         raise NotRGB(
-            f"a picture of shape {picture.shape} cannot be encoded; load it as RGB, or give "
-            "numpy.stack([picture] * 3, axis=-1)"
+            f"a picture of shape {picture.shape} cannot be encoded",
+            remedy="load it as RGB, or give numpy.stack([picture] * 3, axis=-1)",
         )
     faces = [
         Face(Box(one.left(), one.top(), one.right() + 1, one.bottom() + 1), 1.0)

@@ -13,7 +13,7 @@ from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.threads import processes
 
 try:
-    import click
+    import click as click  # the two command lines take it from here
 except ImportError as error:
     raise ImportError(
         "the command lines of face_recognition need click: pip install 'openfaceplus[compat]'"
