@@ -58,7 +58,7 @@ def script(argv: list[str] | None = None) -> int:
     align.add_argument(
         "--version", type=int, choices=(1, 2), default=1, help="OpenFace's; both give the same here"
     )
-    add_alignment(align)
+    add_alignment(align, openface=True)
     common.add_recipe(align)
     common.add_photos(align)
     for mode in (mean, align):
@@ -77,16 +77,19 @@ def _script(args: argparse.Namespace) -> int:
 
 def _add_predictor(to: argparse.ArgumentParser, default: Any) -> None:
     to.add_argument(
-        "--dlibFacePredictor", metavar="FILE", default=default,
+        "--dlibFacePredictor", metavar="FILE", default=default, dest="predictor",
         help="a shape predictor of dlib in place of the installed ones",
     )  # fmt: skip
 
 
-def add_alignment(to: argparse.ArgumentParser) -> None:
+def add_alignment(to: argparse.ArgumentParser, openface: bool = False) -> None:
     """Options of alignment beside the recipe."""
-    to.add_argument("--skipMulti", action="store_true", help="leave out photos with several faces")
     to.add_argument(
-        "--fallbackLfw", type=Path, metavar="DIR",
+        "--skipMulti" if openface else "--skip-multi", action="store_true", dest="skip_multi",
+        help="leave out photos with several faces",
+    )  # fmt: skip
+    to.add_argument(
+        "--fallbackLfw" if openface else "--fallback", type=Path, metavar="DIR", dest="fallback",
         help="where no face is found, copy DIR/<person>/<photo>.jpg instead",
     )  # fmt: skip
     to.add_argument(
@@ -99,33 +102,14 @@ def add_alignment(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def recipe_of(args: argparse.Namespace, chip: Any = None) -> Any:
-    """The recipe that the options ask for."""
-    from openfaceplus.recipe import profile_for, recipe
-
-    points = args.points
-    if points is None and chip is not None:
-        # The mouth is not among five landmarks; and OpenFace's network was trained on 68.
-        points = 68 if chip.template == "innerEyesAndBottomLip" else profile_for(chip).landmarks
-    return recipe(
-        args.profile or "dlib",
-        detector=args.detector,
-        landmarks=points,
-        chip=chip,
-        embedder=args.embedder,
-        views=args.views,
-        predictor=getattr(args, "dlibFacePredictor", None),
-    )
-
-
 def options_of(args: argparse.Namespace) -> Any:
     """The alignment options among a command's."""
     from openfaceplus.stages.align import AlignOptions
 
     return AlignOptions(
-        skip_multi=args.skipMulti,
+        skip_multi=args.skip_multi,
         keep_flawed=args.keep_flawed,
-        fallback=args.fallbackLfw,
+        fallback=args.fallback,
         max_pixels=args.max_pixels,
         commercial=args.commercial,
         overwrite=args.overwrite,
@@ -136,7 +120,7 @@ def _align(args: argparse.Namespace, photos: Path, output: Path, chip: Any) -> i
     from openfaceplus.stages.align import align
 
     summary = align(
-        photos, output, recipe_of(args, chip), options_of(args),
+        photos, output, common.recipe_of(args, chip), options_of(args),
         jobs=args.jobs, progress=common.progress, waiting=common.waiting,
     )  # fmt: skip
     return common.report(summary, args.json, args.verbose)
@@ -146,7 +130,7 @@ def _mean(args: argparse.Namespace) -> int:
     from openfaceplus.stages.mean import mean_landmarks
 
     count = mean_landmarks(
-        args.inputDir, args.modelDir, predictor=args.dlibFacePredictor, sample=args.numImages,
+        args.inputDir, args.modelDir, predictor=args.predictor, sample=args.numImages,
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,
     )  # fmt: skip
     if args.json:

@@ -24,7 +24,7 @@ def script(argv: list[str] | None = None) -> int:
     modes = parse.add_subparsers(dest="mode", required=True)
     training = modes.add_parser("train", help="train on reps.csv and labels.csv")
     training.add_argument("workDir", type=Path, help="the folder that holds them")
-    train.add_training(training)
+    train.add_training(training, openface=True)
     common.add_jobs(training)
     inference = modes.add_parser("infer", help="name the people in photos")
     inference.add_argument(
@@ -48,14 +48,17 @@ def script(argv: list[str] | None = None) -> int:
 
 def _add_networks(to: argparse.ArgumentParser, default: Any) -> None:
     to.add_argument(
-        "--networkModel", metavar="FILE", default=default,
+        "--networkModel", metavar="FILE", default=default, dest="network",
         help="weights of the network, in place of those the classifier names",
     )  # fmt: skip
     to.add_argument(
-        "--dlibFacePredictor", metavar="FILE", default=default,
+        "--dlibFacePredictor", metavar="FILE", default=default, dest="predictor",
         help="a shape predictor of dlib in place of the installed ones",
     )  # fmt: skip
-    to.add_argument("--imgDim", type=int, default=default, help="known from the classifier")
+    to.add_argument(
+        "--imgDim", type=int, default=default, dest="size",
+        help="side of the chips in pixels; refused if the classifier's have another",
+    )  # fmt: skip
 
 
 def _train(args: argparse.Namespace) -> int:

@@ -16,6 +16,8 @@ from openfaceplus.cli.problems import OK, SOME_FAILED, stop
 from openfaceplus.errors import UsageError
 
 if TYPE_CHECKING:
+    from openfaceplus.faces import ChipSpec
+    from openfaceplus.recipe import Recipe
     from openfaceplus.stages.summary import Summary
 
 _MOST_BYTES = 1 << 30  # of a photo on standard input
@@ -66,29 +68,16 @@ def add_everywhere(to: argparse.ArgumentParser, default: Any = False) -> None:
         group.add_argument(flag, action="store_true", default=default, help=text)
 
 
-def add_recipe(to: argparse.ArgumentParser) -> None:
-    """Options that decide how a photo becomes an embedding."""
-    from openfaceplus.detect import AUTO, DETECTORS
+def add_recipe(to: argparse.ArgumentParser, detection: bool = True) -> None:
+    """Options that decide how a photo becomes an embedding; without ``detection`` a chip."""
     from openfaceplus.embedding import EMBEDDERS
     from openfaceplus.recipe import PROFILES, Recipe
 
     usual = Recipe()
     group = to.add_argument_group("recipe")
     group.add_argument("--profile", choices=PROFILES, help="what belongs together (default: dlib)")
-    group.add_argument(
-        "--detector", metavar="NAME[:PATH]", type=named((*DETECTORS, "auto"), "detector"),
-        help=f"what finds faces: {', '.join(DETECTORS)} (default: {usual.detector}); auto: the "
-        f"first of {', '.join(AUTO)} whose weights are here; PATH is the file of a network of "
-        "yours (see docs/models.md)",
-    )  # fmt: skip
-    group.add_argument(
-        "--detector-threshold", type=float, metavar="T",
-        help="least score of a face, for a detector whose network is a file",
-    )  # fmt: skip
-    group.add_argument(
-        "--landmarks", type=int, choices=(5, 68), dest="points",
-        help="landmarks to align by (default: 5; 68 is not for commercial use)",
-    )  # fmt: skip
+    if detection:
+        _add_detection(group, usual.detector)
     group.add_argument(
         "--embedder", metavar="NAME[:PATH]", type=named(EMBEDDERS, "embedder"),
         help=f"the network: {', '.join(EMBEDDERS)} (default: {usual.embedder}); PATH is its file, "
@@ -103,6 +92,82 @@ def add_recipe(to: argparse.ArgumentParser) -> None:
         "--views", type=int,
         help="1: the chip; 2: and its mirror image (default); 6: three crops, mirrored; slower",
     )  # fmt: skip
+
+
+def _add_detection(group: argparse._ArgumentGroup, usual: str) -> None:
+    from openfaceplus.detect import AUTO, DETECTORS
+
+    group.add_argument(
+        "--detector", metavar="NAME[:PATH]", type=named((*DETECTORS, "auto"), "detector"),
+        help=f"what finds faces: {', '.join(DETECTORS)} (default: {usual}); auto: the "
+        f"first of {', '.join(AUTO)} whose weights are here; PATH is the file of a network of "
+        "yours (see docs/models.md)",
+    )  # fmt: skip
+    group.add_argument(
+        "--detector-threshold", type=float, metavar="T",
+        help="least score of a face, for a detector whose network is a file",
+    )  # fmt: skip
+    group.add_argument(
+        "--landmarks", type=int, choices=(5, 68), dest="points",
+        help="landmarks to align by (default: 5; 68 is not for commercial use)",
+    )  # fmt: skip
+
+
+def recipe_of(args: argparse.Namespace, chip: ChipSpec | None = None) -> Recipe:
+    """The recipe that a command's options ask for, with chips of a kind if one is given."""
+    from openfaceplus.recipe import profile_for, recipe
+
+    given = vars(args)
+    network, points = given.get("network"), given.get("points")
+    if points is None and chip is not None:
+        # The mouth is not among five landmarks; and OpenFace's network was trained on 68.
+        points = 68 if chip.template == "innerEyesAndBottomLip" else profile_for(chip).landmarks
+    return recipe(
+        args.profile or ("openface" if network else "dlib"),
+        detector=given.get("detector"),
+        landmarks=points,
+        chip=chip,
+        embedder=args.embedder,
+        views=args.views,
+        predictor=given.get("predictor"),
+        network=network,
+    )
+
+
+def check_size(args: argparse.Namespace, actual: int) -> None:
+    """Refuse OpenFace's ``--imgDim`` where chips have another size, in pixels."""
+    if vars(args).get("size") not in (None, actual):
+        raise UsageError(
+            f"chips have {actual} pixels a side here, not {args.size}",
+            field="size",
+            remedy="leave it out: the size is known",
+        )
+
+
+def add_device(to: argparse.ArgumentParser, openface: bool = False) -> None:
+    """What runs the network; in OpenFace's spelling with one dash too."""
+    one = ("-cuda",) if openface else ()
+    to.add_argument(*one, "--cuda", action="store_true", help="use the graphics processor")
+    one = ("-device",) if openface else ()
+    number = "the number of a graphics processor, from 1 as in Lua" if openface else "cuda:N"
+    to.add_argument(*one, "--device", help=f"cpu, cuda or {number} (default: cpu)")
+
+
+def device_of(args: argparse.Namespace) -> str:
+    """What these options name: cpu, cuda or cuda:N. Raises UsageError for a number without
+    ``--cuda``, which would say nothing."""
+    device: str | None = args.device
+    if device is None:
+        return "cuda" if args.cuda else "cpu"
+    if not device.isdigit():
+        return device
+    if not args.cuda:
+        raise UsageError(
+            f"{device} is the number of a graphics processor",
+            field="device",
+            remedy="give --cuda as well, or leave it out",
+        )
+    return f"cuda:{max(0, int(device) - 1)}"
 
 
 def rate(text: str) -> float:

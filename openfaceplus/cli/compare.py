@@ -17,9 +17,13 @@ def script(argv: list[str] | None = None) -> int:
         "  ./demos/compare.py a.jpg b.jpg c.jpg",
     )
     parse.add_argument("imgs", nargs="+", help="photos")
-    parse.add_argument("--dlibFacePredictor", metavar="FILE", help="a shape predictor of dlib")
-    parse.add_argument("--networkModel", metavar="FILE", help="weights of nn4.small2")
-    parse.add_argument("--imgDim", type=int, help="known from the network")
+    parse.add_argument(
+        "--dlibFacePredictor", metavar="FILE", dest="predictor", help="a shape predictor of dlib"
+    )
+    parse.add_argument(
+        "--networkModel", metavar="FILE", dest="network", help="weights of nn4.small2"
+    )
+    parse.add_argument("--imgDim", type=int, dest="size", help="refused if the network's differs")
     common.add_max_pixels(parse)
     common.add_recipe(parse)
     return common.run(parse, argv, _compare)
@@ -27,19 +31,12 @@ def script(argv: list[str] | None = None) -> int:
 
 def _compare(args: argparse.Namespace) -> int:
     from openfaceplus.errors import UsageError
-    from openfaceplus.recipe import recipe
     from openfaceplus.verification import Comparer
 
     if len(args.imgs) < 2:
         raise UsageError("name at least two photos")
-    chosen = recipe(
-        args.profile or ("openface" if args.networkModel else "dlib"),
-        detector=args.detector,
-        landmarks=args.points,
-        embedder=args.embedder,
-        predictor=args.dlibFacePredictor,
-        network=args.networkModel,
-    )
+    chosen = common.recipe_of(args)
+    common.check_size(args, chosen.chip.size)
     # The limit plays no part: distances are those of the network's own output.
     comparer = Comparer(
         chosen, distance=1.0, max_pixels=args.max_pixels, commercial=args.commercial,

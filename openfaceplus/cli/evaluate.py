@@ -83,7 +83,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from openfaceplus.cli.align import recipe_of
     from openfaceplus.extras import require
     from openfaceplus.stages.embedded import embed_folder
 
@@ -97,7 +96,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     else:
         measure = partial(_openset, args, groups, _openset_options(args, leave_out))
     folder = embed_folder(
-        args.folder, args.output, recipe_of(args), leave_out=leave_out,
+        args.folder, args.output, common.recipe_of(args), leave_out=leave_out,
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,
     )  # fmt: skip
     result = measure(folder)
@@ -177,14 +176,13 @@ def _openset(
     options: OpenSetOptions,
     folder: EmbeddedFolder,
 ) -> dict[str, Any]:
-    from openfaceplus.cli.align import recipe_of
     from openfaceplus.stages.embedded import embed_strangers
     from openfaceplus.stages.evaluate_openset import evaluate_openset
 
     strangers = None
     if args.strangers is not None:
         strangers = embed_strangers(
-            args.strangers, recipe_of(args), folder.space, commercial=args.commercial,
+            args.strangers, common.recipe_of(args), folder.space, commercial=args.commercial,
             jobs=args.jobs, progress=common.progress,
         )  # fmt: skip
     return evaluate_openset(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common
 from openfaceplus.cli.output import say
-from openfaceplus.cli.represent import device_of
 
 if TYPE_CHECKING:
     from openfaceplus.errors import PhotoError
@@ -73,8 +72,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         help="what finds faces (default: as trained)",
     )  # fmt: skip
     common.add_photos(to)
-    to.add_argument("--device", help="cpu or cuda (default: cpu)")
-    to.add_argument("--cuda", action="store_true", help="use the graphics processor")
+    common.add_device(to)
 
 
 def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str]) -> int:
@@ -90,13 +88,15 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
     model = Model.load(
         model_path,
         detector=args.detector,
-        network=getattr(args, "networkModel", None),
-        predictor=getattr(args, "dlibFacePredictor", None),
+        network=getattr(args, "network", None),
+        predictor=getattr(args, "predictor", None),
         commercial=args.commercial,
-        device=device_of(args),
+        device=common.device_of(args),
         progress=common.DownloadProgress(),
     )
     policy = Policy(args.far, args.sure, args.far_per, args.threshold, args.prior)
+    chip = model.pipeline.recipe.through or model.pipeline.recipe.chip
+    common.check_size(args, chip.size)
     _say_unsupported(model, policy)
     paths = [path for path, _ in sources]
     names = _annotation_names(paths)

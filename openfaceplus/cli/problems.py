@@ -15,13 +15,8 @@ _DESTS = {
     "confidence_level": "sure",
     "landmarks": "points",
     "per": "far_per",
-    "skip_multi": "skipMulti",
-    "fallback": "fallbackLfw",
     "fars": "far",
-    "lda_dim": "ldaDim",
     "person": "name",
-    "predictor": "dlibFacePredictor",
-    "network": "networkModel",
     "spec": "embedder_spec",
 }
 """Parameters of the library whose options are called otherwise."""

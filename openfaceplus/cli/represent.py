@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         help="where the files go (default: %(default)s)",
     )  # fmt: skip
     _add_work(parse)
-    common.add_recipe(parse)
+    common.add_recipe(parse, detection=False)
     return common.run(parse, argv, _represent)
 
 
@@ -35,54 +35,44 @@ def script(argv: list[str] | None = None) -> int:
     )
     parse.add_argument("-outDir", type=Path, required=True, help="where the files go")
     parse.add_argument("-data", type=Path, required=True, help="a folder of aligned chips")
-    _add_work(parse)
-    common.add_recipe(parse)
+    _add_work(parse, openface=True)
+    common.add_recipe(parse, detection=False)
     return common.run(parse, argv, _represent)
 
 
-def _add_work(to: argparse.ArgumentParser) -> None:
+def _add_work(to: argparse.ArgumentParser, openface: bool = False) -> None:
+    spelled: tuple[str, ...] = ("-model", "--networkModel") if openface else ("--network",)
     to.add_argument(
-        "-model", "--networkModel", dest="network", metavar="FILE",
+        *spelled, dest="network", metavar="FILE",
         help="weights of nn4.small2: .pt, .t7 or a folder of CSV files",
     )  # fmt: skip
+    spelled = ("-batchSize",) if openface else ()
     to.add_argument(
-        "-imgDim",
-        "--imgDim",
-        type=int,
-        help="side of the chips in pixels; known from alignment.csv",
-    )
-    to.add_argument(
-        "-batchSize", "--batch", type=int, default=16, dest="batch",
+        *spelled, "--batch", type=int, default=16, dest="batch",
         help="chips at once (default: %(default)s)",
     )  # fmt: skip
-    to.add_argument("-cuda", "--cuda", action="store_true", help="use the graphics processor")
-    to.add_argument(
-        "-device", "--device", default=None, help="cpu, cuda or the number of one (default: cpu)"
-    )
+    if openface:
+        to.add_argument(
+            "-imgDim", "--imgDim", type=int, dest="size",
+            help="side of the chips in pixels; refused if they have another",
+        )  # fmt: skip
+    common.add_device(to, openface)
     common.add_jobs(to)
 
 
-def device_of(args: argparse.Namespace) -> str:
-    """What ``-cuda`` and ``-device`` name: cpu, cuda or cuda:N. OpenFace counts from 1, as Lua."""
-    device: str | None = args.device
-    if device is None:
-        return "cuda" if args.cuda else "cpu"
-    if device.isdigit():
-        return f"cuda:{max(0, int(device) - 1)}" if args.cuda else "cpu"
-    return device
-
-
 def _represent(args: argparse.Namespace) -> int:
-    from openfaceplus import recipe as recipes
+    from openfaceplus.stages.align import read_alignment
     from openfaceplus.stages.represent import represent
 
-    chosen = None
-    if args.profile or args.embedder or args.network:
-        profile = args.profile or ("openface" if args.network else "dlib")
-        chosen = recipes.recipe(profile, embedder=args.embedder, network=args.network)
+    made, _ = read_alignment(args.data)
+    if made is not None:
+        common.check_size(args, made.settings["chip"]["size"])
+    # Without these the chips say which network is theirs.
+    chosen = common.recipe_of(args) if args.profile or args.embedder or args.network else None
     summary = represent(
         args.data, args.outDir, chosen,
-        views=args.views, batch=args.batch, jobs=args.jobs, device=device_of(args),
-        commercial=args.commercial, progress=common.progress, waiting=common.waiting,
+        views=args.views, batch=args.batch, jobs=args.jobs,
+        device=common.device_of(args), commercial=args.commercial, progress=common.progress,
+        waiting=common.waiting,
     )  # fmt: skip
     return common.report(summary, args.json, args.verbose)

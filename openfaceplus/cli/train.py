@@ -9,7 +9,6 @@ from typing import Any
 
 from openfaceplus.cli import align, common
 from openfaceplus.cli.output import say
-from openfaceplus.cli.represent import device_of
 from openfaceplus.words import counted
 
 _REMARKS = 20  # printed; on thousands of people there may be many
@@ -32,14 +31,13 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     add_training(parse)
     align.add_alignment(parse)
-    parse.add_argument("--device", help="cpu or cuda (default: cpu)")
-    parse.add_argument("--cuda", action="store_true", help="use the graphics processor")
+    common.add_device(parse)
     common.add_recipe(parse)
     common.add_photos(parse)
     return common.run(parse, argv, _train)
 
 
-def add_training(to: argparse.ArgumentParser) -> None:
+def add_training(to: argparse.ArgumentParser, openface: bool = False) -> None:
     """Options of training proper, shared with ``demos/classifier.py train``."""
     from openfaceplus.classify.names import KINDS
 
@@ -48,7 +46,7 @@ def add_training(to: argparse.ArgumentParser) -> None:
         help="what gives a face its name (default: %(default)s)",
     )  # fmt: skip
     to.add_argument(
-        "--ldaDim", type=int, default=0, metavar="N",
+        "--ldaDim" if openface else "--lda-dim", type=int, default=0, metavar="N", dest="lda_dim",
         help="project to N dimensions by linear discriminant analysis first",
     )  # fmt: skip
     group = to.add_argument_group("strangers")
@@ -73,7 +71,7 @@ def settings_of(args: argparse.Namespace) -> Any:
     """The classifier's settings among a command's options."""
     from openfaceplus.classify.classifier import Settings
 
-    return Settings(args.classifier, args.ldaDim, args.far, args.sure)
+    return Settings(args.classifier, args.lda_dim, args.far, args.sure)
 
 
 def options_of(args: argparse.Namespace) -> Any:
@@ -87,9 +85,9 @@ def _train(args: argparse.Namespace) -> int:
     from openfaceplus.stages.train import train_photos
 
     made = train_photos(
-        args.input, args.output, align.recipe_of(args), align.options_of(args),
-        settings_of(args), options_of(args), device=device_of(args), progress=common.progress,
-        waiting=common.waiting,
+        args.input, args.output, common.recipe_of(args), align.options_of(args),
+        settings_of(args), options_of(args), device=common.device_of(args),
+        progress=common.progress, waiting=common.waiting,
     )  # fmt: skip
     if not args.json:
         common.report(made.aligned, False, args.verbose)

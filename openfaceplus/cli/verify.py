@@ -54,17 +54,9 @@ def add_comparison(to: argparse.ArgumentParser) -> None:
 
 def comparison_of(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``Comparer`` among a command's."""
-    from openfaceplus.recipe import recipe
-
     return {
         "max_pixels": args.max_pixels,
-        "chosen": recipe(
-            args.profile or "dlib",
-            detector=args.detector,
-            landmarks=args.points,
-            embedder=args.embedder,
-            views=args.views,
-        ),
+        "chosen": common.recipe_of(args),
         "far": args.far,
         "distance": args.distance,
         "table": args.table,
