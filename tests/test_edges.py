@@ -300,8 +300,8 @@ def test_a_system_font_serves_where_it_has_the_name(monkeypatch):
 
 
 def test_decisions_as_a_table():
-    known = Decision("ada", "ada", 0.9, 0.8, 0.5, Box(1, 2, 3, 4))
-    stranger = Decision(None, "ada", 0.1, 0.2, 0.5, Box(5, 6, 7, 8), "too_small")
+    known = Decision("0a", "ada", "ada", 0.9, 0.8, 0.5, Box(1, 2, 3, 4))
+    stranger = Decision(None, None, "ada", 0.1, 0.2, 0.5, Box(5, 6, 7, 8), "too_small")
     frame = openfaceplus.to_frame([known, stranger])
     assert "photo" not in frame and len(frame) == 2
     assert frame.name.tolist()[0] == "ada" and frame.name.isna().tolist() == [False, True]

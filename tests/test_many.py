@@ -197,4 +197,4 @@ def test_a_photo_without_a_face_is_no_error(model, tmp_path):
     said = call("infer", "-m", model, "--json", path, expect=1).stdout
     found = json.loads(said)
     assert (found["status"], found["faces"]) == ("no_face", [])
-    assert found["error"].endswith("wall.png: no face found")
+    assert found["error"]["problem"].endswith("wall.png: no face found")
