@@ -181,7 +181,8 @@ def align_files(
     manifest = Manifest("align", _settings(recipe, options))
     Pipeline(recipe, commercial=options.commercial).check_alignment()
     output = change.folder
-    sweep(output)
+    if not keep_others:  # many folders take long to look through
+        sweep(output)
     journal = Journal(output / ALIGNMENT.journal, manifest.settings_hash)
     before, earlier = read_alignment(output)
     if before is not None and keep_others:

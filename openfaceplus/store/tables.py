@@ -50,8 +50,7 @@ def csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
     # Python before 3.13 leaves a lone carriage return unquoted, and reads it as the row's end.
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in rows:
-        odd = any(isinstance(value, str) and "\r" in value for value in row)
-        (quoted if odd else plain).writerow(row)
+        (quoted if "\r" in "".join(map(str, row)) else plain).writerow(row)
     return text.getvalue().encode(_UTF8, _ODD)
 
 
