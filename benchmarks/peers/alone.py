@@ -78,7 +78,7 @@ def search(sizes: tuple[int, ...], kinds: tuple[str, ...]) -> dict[str, Any]:
                 start = time.perf_counter()
                 matches = made.search(probe, k=10)[0]
                 ms.append((time.perf_counter() - start) * 1e3)
-                answers[kind].append([match.name for match in matches])
+                answers[kind].append([match.person for match in matches])
             start = time.perf_counter()
             made.search(probes, k=10)
             together = (time.perf_counter() - start) * 1e3 / len(probes)
