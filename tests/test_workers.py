@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ def children() -> set[int]:
     """Worker processes of this one."""
     found = set()
     for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            if b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(int(pid))
+        with suppress(OSError):  # a thread or process that has just ended
+            for pid in (task / "children").read_text().split():
+                if b"worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.add(int(pid))
     return found
 
 
