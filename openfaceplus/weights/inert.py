@@ -40,20 +40,21 @@ class Bounded:
     """A file that refuses to read more than it has, before memory is taken for it."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self.file, self.size, self.reads = file, size, 0
-        self.tell = file.tell
+        self.file, self.left, self.reads = file, size - file.tell(), 0
 
     def read(self, count: int) -> bytes:
         self.reads += 1
         if self.reads > _LONGEST:
             raise ValueError("too many values outside arrays")
-        left = self.size - self.tell()
-        if not 0 <= count <= left:
-            raise ValueError(f"cut off: {count} bytes announced, {left} left")
+        if not 0 <= count <= self.left:
+            raise ValueError(f"cut off: {count} bytes announced, {self.left} left")
+        self.left -= count
         return self.file.read(count)
 
     def readline(self) -> bytes:
-        return self.file.readline(_LINE)
+        line = self.file.readline(_LINE)
+        self.left -= len(line)
+        return line
 
 
 class Known:

@@ -47,8 +47,8 @@ def read(file: BinaryIO, size: int) -> Any:
         "numpy.dtype": Known(_DType),
     }
     tree = Pickle(stream, known, build).read()
-    if left := size - file.tell():
-        raise ValueError(f"{left} bytes follow its end")
+    if stream.left:
+        raise ValueError(f"{stream.left} bytes follow its end")
     return tree
 
 
