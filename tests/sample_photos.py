@@ -1,7 +1,7 @@
 """Photos of real people that pip has, for tests; none is part of this project.
 
 ``python tests/sample_photos.py`` fetches what is missing, as the demo fetches its own. Obama is
-seen in three photos and Biden in one. Six people stand in a group photo, and one in a portrait; these
+seen in three photos and Biden in one. Six people stand in a group photo, one in a portrait; these
 bear invented names. Further photos of a person, and further people, are made from theirs.
 """
 
