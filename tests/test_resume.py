@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Callable
@@ -16,6 +18,7 @@ import pytest
 from PIL import Image
 from running import (
     ALIGN,
+    ROOT,
     call,
     chips_of,
     command_line,
@@ -30,8 +33,18 @@ from running import (
     table,
 )
 
-MANY = 400
+MANY = 40
 STAGED, JOURNAL = ".changes/new", ".changes/representation.journal"
+HOLD = """
+import sys, time
+
+def wait(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("/last.png"):
+        time.sleep(600)
+
+sys.addaudithook(wait)
+"""
+"""A sitecustomize: whoever reads the last photo never ends, so a run cannot end before its kill."""
 
 
 def processes(marker: str) -> list[int]:
@@ -57,14 +70,19 @@ def until(happens: Callable[[], object], seconds: float = 60) -> bool:
 def interrupt(
     *words: object, when: Callable[[], object], by: signal.Signals
 ) -> tuple[int, str, bool]:
-    """Start a command, stop it once something happens; its status, what it said, all gone."""
+    """Start a command, stop it once something happens; its status, what it said, all gone.
+
+    It is held at the crowd's last photo until then.
+    """
     marker = f"OFP_TEST_{uuid.uuid4().hex}"
+    held = Path(tempfile.mkdtemp(prefix=marker))
+    (held / "sitecustomize.py").write_text(HOLD)
     process = subprocess.Popen(
-        command_line(*words), env=environment({marker: "1"}), stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        command_line(*words), env=environment({marker: "1", "PYTHONPATH": f"{held}:{ROOT}"}),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        assert until(lambda: when() or process.poll() is not None)
+        assert until(lambda: when() or process.poll() is not None), "it never happened"
         assert process.poll() is None, "it was done before it could be stopped"
         if by is signal.SIGINT:
             os.killpg(process.pid, by)  # as the terminal does
@@ -75,12 +93,20 @@ def interrupt(
     finally:
         for pid in processes(marker):
             os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(held)
+
+
+def rows_in(journal: Path) -> int:
+    """How many whole lines a journal has; none if it is not there."""
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory):
-    """Many photos of one person."""
-    return people(tmp_path_factory.mktemp("crowd") / "photos", a=MANY)
+    """Many photos of one person, the last of which holds an interrupted run."""
+    root = people(tmp_path_factory.mktemp("crowd") / "photos", a=MANY - 1)
+    save(root / "a/last.png")
+    return root
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
@@ -88,15 +114,10 @@ def crowd(tmp_path_factory):
 def test_an_interrupted_alignment_goes_on_where_it_stopped(crowd, tmp_path, by):
     output = tmp_path / "chips"
     status, said, gone = interrupt(
-        "align",
-        crowd,
-        "-o",
-        output,
-        "--jobs",
-        2,
-        when=lambda: len(chips_of(output / STAGED)) >= 6,
-        by=by,
-    )
+        "align", crowd, "-o", output, "--jobs", 2, by=by,
+        when=lambda: rows_in(output / ".changes/alignment.journal") > 1
+        and len(chips_of(output / STAGED)) >= 6,
+    )  # fmt: skip
     assert gone, "worker processes outlive the command"
     if by is signal.SIGINT:
         assert status == 130 and "Traceback" not in said and "interrupted" in said
@@ -120,7 +141,7 @@ def test_an_interrupted_embedding_goes_on_where_it_stopped(crowd, tmp_path):
     journal = output / JOURNAL
     _, _, gone = interrupt(
         "represent", chips, "-o", output, "--batch", 2, "--jobs", 2, by=signal.SIGKILL,
-        when=lambda: journal.exists() and journal.stat().st_size > 3000,
+        when=lambda: rows_in(journal) > 2,
     )  # fmt: skip
     assert gone
     assert not (output / "reps.csv").exists()
