@@ -18,7 +18,7 @@ from running import CLASSIFIER, ROOT, call, command_line, environment, refused, 
 
 import openfaceplus
 from openfaceplus import drawing, words
-from openfaceplus.cli import COMMANDS, common, problems
+from openfaceplus.cli import COMMANDS, common, options, problems
 from openfaceplus.errors import NoFace, UsageError
 from openfaceplus.faces import Box, Decision
 
@@ -97,7 +97,7 @@ def test_a_name_with_a_line_break_stays_one_line(capsys):
 
 def test_an_error_names_the_flag_of_its_field(capsys):
     parse = common.parser("openfaceplus test", "", "")
-    parse.add_argument("--far", type=common.rate)
+    parse.add_argument("--far", type=options.rate)
     modes = parse.add_subparsers()
     modes.add_parser("mode").add_argument("--landmarks", dest="points")
 
@@ -128,12 +128,12 @@ def test_an_error_names_the_flag_of_its_field(capsys):
 
 @pytest.mark.parametrize(("text", "share"), [("0.01", 0.01), ("1%", 0.01), (" 0.1 % ", 0.001)])
 def test_rates(text, share):
-    assert common.rate(text) == pytest.approx(share)
+    assert options.rate(text) == pytest.approx(share)
 
 
 def test_what_is_no_rate_is_refused(capsys):
     with pytest.raises(argparse.ArgumentTypeError, match="1%"):
-        common.rate("one")
+        options.rate("one")
     for command in ("train x", "infer -m x x", "verify x x", "whois x --db x", "find"):
         name, *rest = command.split()
         with pytest.raises(SystemExit):

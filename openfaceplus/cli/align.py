@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 from openfaceplus.words import counted
 
@@ -29,8 +29,8 @@ def main(argv: list[str] | None = None) -> int:
         help="where chips and alignment.csv go (default: %(default)s)",
     )  # fmt: skip
     add_alignment(parse)
-    common.add_recipe(parse)
-    common.add_photos(parse)
+    options.add_recipe(parse)
+    options.add_photos(parse)
     return common.run(parse, argv, lambda args: _align(args, args.input, args.output, None))
 
 
@@ -50,7 +50,7 @@ def script(argv: list[str] | None = None) -> int:
     mean.add_argument(
         "--modelDir", type=Path, default=Path("."), help="where the files go (default: here)"
     )
-    common.add_photos(mean)
+    options.add_photos(mean)
     align = modes.add_parser("align", help="cut aligned chips")
     align.add_argument("landmarks", choices=OPENFACE_LANDMARKS, help="what to align by")
     align.add_argument("outputDir", type=Path, help="where chips and alignment.csv go")
@@ -59,8 +59,8 @@ def script(argv: list[str] | None = None) -> int:
         "--version", type=int, choices=(1, 2), default=1, help="OpenFace's; both give the same here"
     )
     add_alignment(align, openface=True)
-    common.add_recipe(align)
-    common.add_photos(align)
+    options.add_recipe(align)
+    options.add_photos(align)
     for mode in (mean, align):
         _add_predictor(mode, argparse.SUPPRESS)
         common.add_everywhere(mode, argparse.SUPPRESS)
@@ -120,7 +120,7 @@ def _align(args: argparse.Namespace, photos: Path, output: Path, chip: Any) -> i
     from openfaceplus.stages.align import align
 
     summary = align(
-        photos, output, common.recipe_of(args, chip), options_of(args),
+        photos, output, options.recipe_of(args, chip), options_of(args),
         jobs=args.jobs, progress=common.progress, waiting=common.waiting,
     )  # fmt: skip
     return common.report(summary, args.json, args.verbose)

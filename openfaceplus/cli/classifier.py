@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.cli import common, infer, people, train
+from openfaceplus.cli import common, infer, options, people, train
 
 
 def script(argv: list[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def script(argv: list[str] | None = None) -> int:
     training = modes.add_parser("train", help="train on reps.csv and labels.csv")
     training.add_argument("workDir", type=Path, help="the folder that holds them")
     train.add_training(training, openface=True)
-    common.add_jobs(training)
+    options.add_jobs(training)
     inference = modes.add_parser("infer", help="name the people in photos")
     inference.add_argument(
         "arguments", nargs="+", metavar="[MODEL] PHOTO",

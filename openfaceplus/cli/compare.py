@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from itertools import combinations
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 
 
@@ -24,8 +24,8 @@ def script(argv: list[str] | None = None) -> int:
         "--networkModel", metavar="FILE", dest="network", help="weights of nn4.small2"
     )
     parse.add_argument("--imgDim", type=int, dest="size", help="refused if the network's differs")
-    common.add_max_pixels(parse)
-    common.add_recipe(parse)
+    options.add_max_pixels(parse)
+    options.add_recipe(parse)
     return common.run(parse, argv, _compare)
 
 
@@ -35,8 +35,8 @@ def _compare(args: argparse.Namespace) -> int:
 
     if len(args.imgs) < 2:
         raise UsageError("name at least two photos")
-    chosen = common.recipe_of(args)
-    common.check_size(args, chosen.chip.size)
+    chosen = options.recipe_of(args)
+    options.check_size(args, chosen.chip.size)
     # The limit plays no part: distances are those of the network's own output.
     comparer = Comparer(
         chosen, distance=1.0, max_pixels=args.max_pixels, commercial=args.commercial,

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 
 if TYPE_CHECKING:
@@ -59,12 +59,13 @@ def main(argv: list[str] | None = None) -> int:
         help="openface-svc: OpenFace's own recipe, as a baseline; slow (default: %(default)s)",
     )  # fmt: skip
     openset.add_argument(
-        "--far", type=common.rate, nargs="+", default=[0.01, 0.02, 0.05, 0.1], metavar="RATE",
+        "--far", type=options.rate, nargs="+", default=[0.01, 0.02, 0.05, 0.1], metavar="RATE",
         help="rates to calibrate for without seeing the strangers (default: 0.01 0.02 0.05 0.1)",
     )  # fmt: skip
     openset.add_argument(
-        "--sure", type=common.rate, metavar="P", help="calibrate with this confidence, such as 0.95"
-    )
+        "--sure", type=options.rate, metavar="P",
+        help="calibrate with this confidence, such as 0.95",
+    )  # fmt: skip
     for kind in (pairs, openset):
         kind.add_argument(
             "-o", "--output", type=Path, default=Path("evaluation"), metavar="DIR",
@@ -76,8 +77,8 @@ def main(argv: list[str] | None = None) -> int:
         )  # fmt: skip
         kind.add_argument("--leave-out", type=Path, metavar="FILE",
                           help="photos not to use, a path or name a line")  # fmt: skip
-        common.add_recipe(kind)
-        common.add_jobs(kind)
+        options.add_recipe(kind)
+        options.add_jobs(kind)
         common.add_everywhere(kind, argparse.SUPPRESS)
     return common.run(parse, argv, _evaluate)
 
@@ -96,7 +97,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     else:
         measure = partial(_openset, args, groups, _openset_options(args, leave_out))
     folder = embed_folder(
-        args.folder, args.output, common.recipe_of(args), leave_out=leave_out,
+        args.folder, args.output, options.recipe_of(args), leave_out=leave_out,
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,
     )  # fmt: skip
     result = measure(folder)
@@ -155,7 +156,7 @@ def _openset_options(args: argparse.Namespace, leave_out: Collection[str]) -> Op
     for field, rate in (*(("far", far) for far in args.far), ("sure", args.sure)):
         if rate is not None and not 0 < rate < 1:
             raise UsageError(f"{rate:g} is not a share above 0 and below 1", field=field)
-    options = OpenSetOptions(
+    chosen = OpenSetOptions(
         enrol=args.enrol, gallery=args.gallery, repeats=args.repeats, classifier=args.classifier,
         fars=tuple(args.far), confidence_level=args.sure, hold_out=args.hold_out,
     )  # fmt: skip
@@ -166,14 +167,14 @@ def _openset_options(args: argparse.Namespace, leave_out: Collection[str]) -> Op
         for file in walk(args.folder)
         if file.person and not {str(file.path), file.path.name} & set(leave_out)
     )
-    split(list(used), options, args.strangers is not None)
-    return options
+    split(list(used), chosen, args.strangers is not None)
+    return chosen
 
 
 def _openset(
     args: argparse.Namespace,
     groups: dict[str, str] | None,
-    options: OpenSetOptions,
+    chosen: OpenSetOptions,
     folder: EmbeddedFolder,
 ) -> dict[str, Any]:
     from openfaceplus.stages.embedded import embed_strangers
@@ -182,11 +183,11 @@ def _openset(
     strangers = None
     if args.strangers is not None:
         strangers = embed_strangers(
-            args.strangers, common.recipe_of(args), folder.space, commercial=args.commercial,
+            args.strangers, options.recipe_of(args), folder.space, commercial=args.commercial,
             jobs=args.jobs, progress=common.progress,
         )  # fmt: skip
     return evaluate_openset(
-        folder, options, strangers=strangers, groups=groups, output=args.output,
+        folder, chosen, strangers=strangers, groups=groups, output=args.output,
         progress=common.progress,
     )  # fmt: skip
 

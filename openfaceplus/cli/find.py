@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 from openfaceplus.cli.verify import add_comparison, comparison_of, measure_of
 from openfaceplus.words import counted
@@ -66,8 +66,8 @@ def _main(name: str, argv: list[str] | None) -> int:
         help="write to --results even if it holds other files, and over those of the same name",
     )  # fmt: skip
     add_comparison(parse)
-    common.add_photos(parse)
-    common.add_recipe(parse)
+    options.add_photos(parse)
+    options.add_recipe(parse)
     return common.run(parse, argv, _find)
 
 
@@ -78,7 +78,7 @@ def _find(args: argparse.Namespace) -> int:
 
     comparison = comparison_of(args)
     progress = comparison.pop("progress")
-    options = FindOptions(
+    chosen = FindOptions(
         rule=Rule.parse(args.rule),
         overwrite=args.overwrite,
         **comparison,
@@ -99,7 +99,7 @@ def _find(args: argparse.Namespace) -> int:
             advance[0]()
 
         search = find(
-            args.knowns, args.unknowns, args.results, options,
+            args.knowns, args.unknowns, args.results, chosen,
             jobs=args.jobs, progress=progress, begin=begin, tell=tell,
         )  # fmt: skip
     if args.json:

@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def add_inference(to: argparse.ArgumentParser) -> None:
     to.add_argument("--multi", action="store_true", help="name all faces, from left to right")
     group = to.add_argument_group("strangers")
     group.add_argument(
-        "--far", type=common.rate, metavar="RATE",
+        "--far", type=options.rate, metavar="RATE",
         help="share of strangers' faces that may be accepted (default: as trained)",
     )  # fmt: skip
     group.add_argument(
-        "--sure", type=common.rate, metavar="P", help="meet --far with this confidence"
+        "--sure", type=options.rate, metavar="P", help="meet --far with this confidence"
     )
     group.add_argument(
         "--far-per", choices=("face", "photo"), default="face",
@@ -60,7 +60,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         "--threshold", type=float, metavar="S", help="accept scores from S up, whatever was trained"
     )
     group.add_argument(
-        "--prior", type=common.rate, default=0.5, metavar="P",
+        "--prior", type=options.rate, default=0.5, metavar="P",
         help="share of strangers among the faces, for the confidence (default: %(default)s)",
     )  # fmt: skip
     to.add_argument(
@@ -68,11 +68,11 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         help="write the photos there with labelled boxes: green known, red unknown",
     )  # fmt: skip
     to.add_argument(
-        "--detector", metavar="NAME[:PATH]", type=common.named((*DETECTORS, "auto"), "detector"),
+        "--detector", metavar="NAME[:PATH]", type=options.named((*DETECTORS, "auto"), "detector"),
         help="what finds faces (default: as trained)",
     )  # fmt: skip
-    common.add_photos(to)
-    common.add_device(to)
+    options.add_photos(to)
+    options.add_device(to)
 
 
 def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str]) -> int:
@@ -91,12 +91,12 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
         network=getattr(args, "network", None),
         predictor=getattr(args, "predictor", None),
         commercial=args.commercial,
-        device=common.device_of(args),
+        device=options.device_of(args),
         progress=common.DownloadProgress(),
     )
     policy = Policy(args.far, args.sure, args.far_per, args.threshold, args.prior)
     chip = model.pipeline.recipe.through or model.pipeline.recipe.chip
-    common.check_size(args, chip.size)
+    options.check_size(args, chip.size)
     _say_unsupported(model, policy)
     paths = [path for path, _ in sources]
     names = _annotation_names(paths)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 from openfaceplus.words import counted
 
@@ -53,7 +53,7 @@ def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
         mode.set_defaults(command=commands[name])
         common.add_everywhere(mode, argparse.SUPPRESS)
         if name == "add":
-            common.add_jobs(mode)
+            options.add_jobs(mode)
         if name == "remove":
             mode.add_argument("--photos", action="store_true", help="delete their photos as well")
             mode.add_argument("--yes", action="store_true", help="do not ask before that")

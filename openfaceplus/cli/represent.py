@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         help="where the files go (default: %(default)s)",
     )  # fmt: skip
     _add_work(parse)
-    common.add_recipe(parse, detection=False)
+    options.add_recipe(parse, detection=False)
     return common.run(parse, argv, _represent)
 
 
@@ -36,7 +36,7 @@ def script(argv: list[str] | None = None) -> int:
     parse.add_argument("-outDir", type=Path, required=True, help="where the files go")
     parse.add_argument("-data", type=Path, required=True, help="a folder of aligned chips")
     _add_work(parse, openface=True)
-    common.add_recipe(parse, detection=False)
+    options.add_recipe(parse, detection=False)
     return common.run(parse, argv, _represent)
 
 
@@ -56,8 +56,8 @@ def _add_work(to: argparse.ArgumentParser, openface: bool = False) -> None:
             "-imgDim", "--imgDim", type=int, dest="size",
             help="side of the chips in pixels; refused if they have another",
         )  # fmt: skip
-    common.add_device(to, openface)
-    common.add_jobs(to)
+    options.add_device(to, openface)
+    options.add_jobs(to)
 
 
 def _represent(args: argparse.Namespace) -> int:
@@ -66,13 +66,13 @@ def _represent(args: argparse.Namespace) -> int:
 
     made, _ = read_alignment(args.data)
     if made is not None:
-        common.check_size(args, made.settings["chip"]["size"])
+        options.check_size(args, made.settings["chip"]["size"])
     # Without these the chips say which network is theirs.
-    chosen = common.recipe_of(args) if args.profile or args.embedder or args.network else None
+    chosen = options.recipe_of(args) if args.profile or args.embedder or args.network else None
     summary = represent(
         args.data, args.outDir, chosen,
         views=args.views, batch=args.batch, jobs=args.jobs,
-        device=common.device_of(args), commercial=args.commercial, progress=common.progress,
+        device=options.device_of(args), commercial=args.commercial, progress=common.progress,
         waiting=common.waiting,
     )  # fmt: skip
     return common.report(summary, args.json, args.verbose)

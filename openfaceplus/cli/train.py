@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.cli import align, common
+from openfaceplus.cli import align, common, options
 from openfaceplus.cli.output import say
 from openfaceplus.words import counted
 
@@ -31,9 +31,9 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     add_training(parse)
     align.add_alignment(parse)
-    common.add_device(parse)
-    common.add_recipe(parse)
-    common.add_photos(parse)
+    options.add_device(parse)
+    options.add_recipe(parse)
+    options.add_photos(parse)
     return common.run(parse, argv, _train)
 
 
@@ -51,11 +51,11 @@ def add_training(to: argparse.ArgumentParser, openface: bool = False) -> None:
     )  # fmt: skip
     group = to.add_argument_group("strangers")
     group.add_argument(
-        "--far", type=common.rate, default=0.01, metavar="RATE",
+        "--far", type=options.rate, default=0.01, metavar="RATE",
         help="share of strangers' faces that may be accepted (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--sure", type=common.rate, metavar="P",
+        "--sure", type=options.rate, metavar="P",
         help="meet the rate with this confidence, such as 0.95, and not only on average",
     )  # fmt: skip
     group.add_argument(
@@ -85,8 +85,8 @@ def _train(args: argparse.Namespace) -> int:
     from openfaceplus.stages.train import train_photos
 
     made = train_photos(
-        args.input, args.output, common.recipe_of(args), align.options_of(args),
-        settings_of(args), options_of(args), device=common.device_of(args),
+        args.input, args.output, options.recipe_of(args), align.options_of(args),
+        settings_of(args), options_of(args), device=options.device_of(args),
         progress=common.progress, waiting=common.waiting,
     )  # fmt: skip
     if not args.json:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 
 NO_LIVENESS = (
@@ -33,8 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     parse.add_argument("--as", dest="name", metavar="NAME", help="the person it is said to be")
     parse.add_argument("--db", type=Path, metavar="FOLDER", help="one photo a person, NAME.jpg")
     add_comparison(parse)
-    common.add_max_pixels(parse)
-    common.add_recipe(parse)
+    options.add_max_pixels(parse)
+    options.add_recipe(parse)
     return common.run(parse, argv, _verify)
 
 
@@ -42,7 +42,7 @@ def add_comparison(to: argparse.ArgumentParser) -> None:
     """Options that decide what counts as the same person."""
     group = to.add_mutually_exclusive_group()
     group.add_argument(
-        "--far", type=common.rate, default=0.001, metavar="RATE",
+        "--far", type=options.rate, default=0.001, metavar="RATE",
         help="share of other people accepted, from the embedding's table (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
@@ -56,7 +56,7 @@ def comparison_of(args: argparse.Namespace) -> dict[str, Any]:
     """The options of ``Comparer`` among a command's."""
     return {
         "max_pixels": args.max_pixels,
-        "chosen": common.recipe_of(args),
+        "chosen": options.recipe_of(args),
         "far": args.far,
         "distance": args.distance,
         "table": args.table,

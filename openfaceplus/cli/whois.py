@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from openfaceplus.cli import common
+from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 from openfaceplus.cli.verify import (
     add_comparison,
@@ -28,8 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     parse.add_argument("photo", metavar="PHOTO", help="a photo; - reads standard input")
     parse.add_argument("--db", type=Path, required=True, metavar="FOLDER", help="NAME.jpg, ...")
     add_comparison(parse)
-    common.add_max_pixels(parse)
-    common.add_recipe(parse)
+    options.add_max_pixels(parse)
+    options.add_recipe(parse)
     return common.run(parse, argv, _whois)
 
 
