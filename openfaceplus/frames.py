@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from openfaceplus.errors import UsageError
 from openfaceplus.extras import require
 from openfaceplus.faces import Box, Decision
+from openfaceplus.model import Identified
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,12 +23,13 @@ _MEASURED = ("measure", "group", "at", "value", "low", "high")
 
 
 def to_frame(results: Any) -> pd.DataFrame:
-    """A pandas DataFrame of what ``identify``, ``find`` or an evaluation returned.
+    """A pandas DataFrame of what ``identify``, ``identify_many``, ``find`` or an evaluation gave.
 
     Of decisions: a row a face, from a list of them (one photo), a list of such lists (``photo``
-    is then a number from 0), or a mapping from photos to lists. Of a search: a row a face, or a
-    photo without one. Of an evaluation: a row a number, with the rate or group it is ``at`` and the
-    ``low`` and ``high`` end of its 95% interval; what is no number is in ``attrs``.
+    is then a number from 0), a mapping from photos to lists, or ``identify_many``'s results. Of a
+    search: a row a face, or a photo without one. Of an evaluation: a row a number, with its
+    ``group``, the rate it is ``at`` and the ``low`` and ``high`` end of its 95% interval; what is
+    no number is in ``attrs``.
 
     Raises UsageError for anything else, or without pandas.
     """
@@ -55,6 +57,8 @@ def _decided(results: Any) -> Iterator[dict[str, Any]]:
     for photo, result in pairs:
         if isinstance(result, Decision):
             yield _face(result)
+        elif isinstance(result, Identified):
+            yield from ({"photo": result.source} | _face(one) for one in result.decisions)
         else:
             yield from ({"photo": photo} | row for row in _decided(result))
 

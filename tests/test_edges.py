@@ -21,6 +21,7 @@ from openfaceplus import drawing, words
 from openfaceplus.cli import COMMANDS, common, options, problems
 from openfaceplus.errors import NoFace, UsageError
 from openfaceplus.faces import Box, Decision
+from openfaceplus.model import Identified
 
 ESC = "\x1b[31mred\x1b[0m"
 
@@ -310,6 +311,8 @@ def test_decisions_as_a_table():
     many = openfaceplus.to_frame({"a.jpg": [known, stranger], "b.jpg": [], "c.jpg": [known]})
     assert many.photo.tolist() == ["a.jpg", "a.jpg", "c.jpg"]
     assert openfaceplus.to_frame([[known], [], [stranger]]).photo.tolist() == [0, 2]
+    pile = [Identified("a.jpg", [known]), Identified("b.jpg")]
+    assert openfaceplus.to_frame(pile).photo.tolist() == ["a.jpg"]
     assert "name" in openfaceplus.to_frame([])
     with pytest.raises(UsageError, match="int is not a result"):
         openfaceplus.to_frame(3)
