@@ -224,7 +224,7 @@ def test_h5_reads_no_other_file_and_makes_no_large_array(tmp_path):
             make(file.create_group("Bottleneck/Bottleneck"))
         assert path.stat().st_size < 300_000
         with refused("another file" if number < 2 else "no parameter"):
-            keras_h5.read(path)
+            keras_h5.parse(path)
         with pytest.raises(ModelCorrupt):
             formats.read_keras_h5(path)
 
