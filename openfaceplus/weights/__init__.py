@@ -1,6 +1,6 @@
 """Files of weights and classifiers: which there are, where they lie, how they are read safely.
 
-Importing this room loads no array library; joblib, skops and scikit-learn come in on use.
+Importing this room loads no array library.
 """
 
 from openfaceplus.weights import safe

@@ -111,9 +111,7 @@ def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
 def read_keras_h5(path: Path | str) -> dict[tuple[str, str], np.ndarray]:
     """All parameters of a Keras file, by layer and parameter: ("Bottleneck", "kernel")."""
     from openfaceplus.weights.keras_h5 import read
-    from openfaceplus.weights.trial import attempt
 
-    attempt("h5", path)
     return read(Path(path))
 
 

@@ -10,7 +10,6 @@ Nothing is allocated that the bytes left in the file could not fill.
 from __future__ import annotations
 
 import contextlib
-import pickletools
 import struct
 from collections.abc import Callable, Mapping
 from itertools import chain, islice
@@ -85,6 +84,8 @@ class Pickle:
 
     def read(self) -> Any:
         """The data. Raises Foreign, or one of ``DAMAGE``."""
+        import pickletools  # which files of today's format do not need
+
         opcodes = pickletools.genops(self.stream)  # type: ignore[arg-type]
         for step in opcodes:
             name, argument = step[0].name, step[1]

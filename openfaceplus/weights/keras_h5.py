@@ -10,6 +10,7 @@ from openfaceplus.errors import ModelCorrupt
 from openfaceplus.extras import require
 from openfaceplus.files import shown
 from openfaceplus.weights.source import open_regular
+from openfaceplus.weights.trial import attempt
 
 _LARGER, _LEAST = 4, 1 << 20  # what is read may have so many times the file, and so many bytes
 _REMEDY = "name the right file, or download it again"
@@ -20,9 +21,15 @@ def read(path: Path) -> dict[tuple[str, str], np.ndarray]:
 
     Keras keeps them as ``[model_weights/]<layer>/.../<layer>/<parameter>:0``; the network's
     description in the file, which may hold code, is not looked at. Raises ModelMissing,
-    ModelCorrupt.
+    ModelCorrupt, and UsageError without h5py.
     """
     require("h5py", "facenet", f"{shown(path)}: reading .h5 files")
+    attempt("h5", path)
+    return parse(path)
+
+
+def parse(path: Path) -> dict[tuple[str, str], np.ndarray]:
+    """The same of a file that was not tried in a child process."""
     import h5py
 
     file, size = open_regular(path)

@@ -25,9 +25,10 @@ class Session:
     for ever. So a forked child leaves that session be and opens one of its own when it runs.
     """
 
-    def __init__(self, graph: bytes, threads: int | None, name: str | Path) -> None:
-        self._graph, self._threads, self._name = graph, threads, name
-        self._loops = any(name in graph for name in _LOOPS)
+    def __init__(
+        self, graph: bytes, threads: int | None, name: str | Path, *, loops: bool = False
+    ) -> None:
+        self._graph, self._threads, self._name, self._loops = graph, threads, name, loops
         self._session: Any = self._open()
         _sessions.add(self)
 
@@ -124,11 +125,13 @@ def open_session(
 
     Raises ModelMissing for a file that cannot be read, ModelCorrupt for what is no graph.
     """
+    loops = False
     if isinstance(graph, Path):
         attempt("onnx", graph)
         name = name or graph
         graph = read_regular(graph)
-    return Session(graph, threads, name or "the graph")
+        loops = any(operator in graph for operator in _LOOPS)
+    return Session(graph, threads, name or "the graph", loops=loops)
 
 
 def run_session(

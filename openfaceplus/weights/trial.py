@@ -82,9 +82,9 @@ def _onnx(path: str) -> None:
 
 
 def _h5(path: str) -> None:
-    from openfaceplus.weights.keras_h5 import read
+    from openfaceplus.weights.keras_h5 import parse
 
-    read(Path(path))
+    parse(Path(path))
 
 
 def _landmarks(path: str) -> None:
