@@ -106,7 +106,8 @@ def test_removed_or_damaged_results_are_made_again(done):
         again(done)
         assert (output / "reps.csv").read_bytes() == reps
     (done / "model/aligned-images/alignment.csv").write_text("a;b\n1;2\n")
-    assert "alignment.csv" in refused("train", done / "photos", "-o", done / "model")
+    said = refused("train", done / "photos", "-o", done / "model")
+    assert f"{done / 'model/aligned-images/alignment.csv'}" in said
     (done / "model/aligned-images/alignment.csv").unlink()
     again(done)
     assert (output / "reps.csv").read_bytes() == reps
