@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -86,7 +87,8 @@ def test_pairs(lfw, pairs, output):
         data = (output / name).read_bytes()
         assert data.startswith(PNG) and len(data) > 5000
     assert json.loads((output / "pairs.json").read_text()) == made
-    assert f"accuracy {'':15} {made['accuracy']:.5g}"[:20] in (output / "pairs.txt").read_text()
+    said = (output / "pairs.txt").read_text()
+    assert re.search(rf"^accuracy +{made['accuracy']:.5g}\b", said, re.MULTILINE), said
     assert sorted(p for p in lfw.parent.rglob("*") if output not in p.parents) == before
 
 
@@ -98,7 +100,7 @@ def test_all_pairs_and_a_table_that_verify_uses(lfw, pairs, output, cache):
     assert every["impostor_pairs"] == 57 * 56 // 2 - 79
     assert every["tar_at_far"].keys() == {"0.001", "0.0001", "1e-05"}
     for far, (low, high) in every["tar_at_far_interval"].items():
-        assert 0 <= low <= every["tar_at_far"][far] + 0.2 and high <= 1
+        assert 0 <= low <= every["tar_at_far"][far] <= high <= 1
     table = json.loads(Path(made["table"]).read_text())
     assert Path(made["table"]).is_relative_to(cache) and table["space"] == made["space"]
     assert "57 photos of 23 people" in table["data"] and min(table["fars"]) == 0.02
@@ -176,7 +178,8 @@ def test_galleries_are_drawn(lfw, output):
 def test_openfaces_recipe_is_measured_by_the_same_tables(lfw, output):
     made = measure("openset", lfw, "-o", output, "--classifier", "openface-svc")
     assert made["classifier"] == "openface-svc" and made["calibration"] == []
-    assert 0 <= made["rank1"] <= 15 / 16 and "reliability_gap" not in made
+    # Its probabilities name nobody right where three photos a person are all.
+    assert made["rank1"] < 0.5 and made["probes"] == 16 and "reliability_gap" not in made
 
 
 def test_groups(lfw, pairs, output, tmp_path):
@@ -184,8 +187,9 @@ def test_groups(lfw, pairs, output, tmp_path):
     rows = [f"{name},{'early' if i % 2 else 'late'}" for i, name in enumerate(names)]
     (tmp_path / "groups.csv").write_text("\n".join(rows) + "\n")
     made = measure("pairs", lfw, pairs, "-o", output, "--groups", tmp_path / "groups.csv")
+    assert made["groups"].keys() == {"early", "late"}
+    assert sum(row["frr_pairs"] for row in made["groups"].values()) == 24
     for row in made["groups"].values():
-        assert row["frr_pairs"] == 12 or row["frr_pairs"] > 0
         assert row["frr_interval"][0] <= row["frr"] <= row["frr_interval"][1]
     found = measure("openset", lfw, "-o", output, "--groups", tmp_path / "groups.csv")["groups"]
     assert found.keys() == {"early", "late"}

@@ -66,14 +66,15 @@ def test_a_missing_extra_is_named(
     library: str, extra: str, use: Callable[[Path], object], tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, library, None)
-    (tmp_path / "net.pt").write_bytes(b"weights")
+    for name in ("net.pt", "net.h5"):
+        (tmp_path / name).write_bytes(b"weights")
     with pytest.raises(UsageError, match=rf"needs {library}, which is not installed") as caught:
         use(tmp_path)
     assert caught.value.remedy == f"run: pip install 'openfaceplus[{extra}]'"
 
 
 def test_a_library_that_is_there_is_no_error():
-    require("json", "torch", "a test")
+    assert require("json", "torch", "a test") is None
 
 
 def test_python_m_is_the_command():
