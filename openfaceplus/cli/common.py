@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from openfaceplus.cli.output import finite, line, print_json, say
 from openfaceplus.cli.problems import OK, SOME_FAILED, stop
 from openfaceplus.errors import UsageError
+from openfaceplus.files import sharing
 
 if TYPE_CHECKING:
     from openfaceplus.faces import ChipSpec
@@ -63,6 +64,7 @@ def add_everywhere(to: argparse.ArgumentParser, default: Any = False) -> None:
         ("--json", "print the result as JSON"),
         ("--verbose", "say more about what is done"),
         ("--debug", "show the traceback of an error"),
+        ("--shared", "let others read what is written, as the umask says (default: only you)"),
         ("--commercial", "refuse models whose licence forbids commercial use"),
     ):
         group.add_argument(flag, action="store_true", default=default, help=text)
@@ -283,7 +285,8 @@ def run(
     logging.getLogger().handlers[0].setFormatter(_Lines("%(message)s"))
     try:
         _join_recipe(args)
-        return command(args)
+        with sharing(args.shared):
+            return command(args)
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

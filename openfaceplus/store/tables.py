@@ -18,7 +18,7 @@ from types import TracebackType
 
 from openfaceplus.changes import Change
 from openfaceplus.errors import StorageError
-from openfaceplus.files import atomic_write, shown, unwritable
+from openfaceplus.files import atomic_write, make_folder, opener, shown, unwritable
 from openfaceplus.manifest import Manifest
 from openfaceplus.store.layout import StageFiles
 
@@ -121,8 +121,8 @@ class Journal:
 
     def __enter__(self) -> Journal:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
+            make_folder(self.path.parent)
+            self._file = open(self.path, "a", encoding="utf-8", opener=opener)
             # A kill may have torn the last line; what follows must start a new one.
             self._file.write("\n" + json.dumps({"settings": self._hash}) + "\n")
             self._file.flush()
