@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from openfaceplus.cli.output import finite, line, print_json, say
+from openfaceplus.cli.output import finite, line, listen, print_json, say
 from openfaceplus.cli.problems import OK, SOME_FAILED, stop
 from openfaceplus.errors import UsageError
 from openfaceplus.files import sharing
@@ -63,7 +63,7 @@ def add_everywhere(to: argparse.ArgumentParser, default: Any = False) -> None:
     for flag, text in (
         ("--json", "print the result as JSON"),
         ("--verbose", "say more about what is done"),
-        ("--debug", "show the traceback of an error"),
+        ("--debug", "show the traceback of an error, and warnings of libraries"),
         ("--shared", "let others read what is written, as the umask says (default: only you)"),
         ("--commercial", "refuse models whose licence forbids commercial use"),
     ):
@@ -281,11 +281,10 @@ def run(
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, force=True)
-    logging.getLogger().handlers[0].setFormatter(_Lines("%(message)s"))
     try:
         _join_recipe(args)
-        with sharing(args.shared):
+        with sharing(args.shared), warnings.catch_warnings():
+            listen(args.verbose, args.debug or bool(sys.warnoptions))
             return command(args)
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough.
@@ -295,13 +294,6 @@ def run(
         if args.debug and not isinstance(error, KeyboardInterrupt):
             raise
         return stop(parse, error, args.json)
-
-
-class _Lines(logging.Formatter):
-    """Messages in which nothing acts on the terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(line, super().format(record).split("\n")))
 
 
 @contextmanager
