@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from openfaceplus.errors import StorageError
-from openfaceplus.files import atomic_write, inside, shown, unwritable
+from openfaceplus.files import atomic_write, inside, make_folder, opener, shown, unwritable
 
 LOCK, STAGING = ".lock", ".changes"
 LIMIT = 600.0
@@ -122,7 +122,7 @@ def finish(folder: Path) -> None:
     try:
         for name in new:
             if os.path.lexists(folder / _NEW / name):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                make_folder((folder / name).parent)
                 os.replace(folder / _NEW / name, folder / name)
         for name in gone:
             (folder / name).unlink(missing_ok=True)
@@ -205,8 +205,8 @@ def _locked(folder: Path, waiting: Waiting | None, limit: float) -> Iterator[Non
 def _try_lock(path: Path) -> int | None:
     """The open, locked file, with who holds it written to it; None if another process does."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        make_folder(path.parent)
+        descriptor = opener(os.fspath(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     except FileNotFoundError:  # who held it took the empty folder away
         return None
     except OSError as error:

@@ -4,6 +4,7 @@
     +-- PhotoError             a photo cannot be used
     |   +-- UnreadablePhoto    not an image, truncated, empty, no permission
     |   +-- PhotoTooLarge      more pixels than allowed
+    |   +-- UnwritablePicture  it cannot be written in the format asked for
     |   +-- NoFace             no face found
     |   +-- SeveralFaces       one face needed, several found
     |   +-- FlawedFace         it cannot be judged
@@ -78,6 +79,13 @@ class PhotoTooLarge(PhotoError):
 
     code = "photo_too_large"
     status = "too_large"
+
+
+class UnwritablePicture(PhotoError):
+    """The picture cannot be written in its format, such as for more pixels than that allows."""
+
+    code = "picture_unwritable"
+    status = "unwritable"
 
 
 class NoFace(PhotoError):

@@ -14,6 +14,9 @@ from typing import IO, Any
 
 from openfaceplus.errors import StorageError
 
+SHARED = "OPENFACEPLUS_SHARED"
+"""The environment variable that, set to 1, lets others read what is written, workers' too."""
+
 _TEMPORARY = re.compile(r"\..+\.\d+-\d+\.tmp", re.DOTALL)
 _NAME_BYTES = 200  # leaves room for dots, process and serial number in the 255 bytes of a name
 _serial = itertools.count()
@@ -41,13 +44,54 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
+def sharing(on: bool) -> Iterator[None]:
+    """Within the block, if ``on``, files and folders get the modes of the umask."""
+    before = os.environ.get(SHARED)
+    if on:
+        os.environ[SHARED] = "1"
+    try:
+        yield
+    finally:
+        if on:
+            del os.environ[SHARED]
+        if on and before is not None:
+            os.environ[SHARED] = before
+
+
+def opener(path: str, flags: int) -> int:
+    """For ``open``: a new file is its owner's alone, unless shared."""
+    return os.open(path, flags, 0o600 | _others(0o066))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, their owner's alone, unless shared.
+
+    Those that are there keep their modes.
+    """
+    try:
+        path.mkdir(0o700 | _others(0o077))
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        make_folder(path.parent)
+        make_folder(path)
+    except OSError:
+        if not path.is_dir():
+            raise
+
+
+def _others(mode: int) -> int:
+    return mode if os.environ.get(SHARED, "0") not in ("", "0") else 0
+
+
+@contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary neighbour of ``path`` for writing; it becomes ``path`` when the block ends.
 
     If the block raises, ``path`` stays as it was and nothing is left behind. Folders are made as
-    needed. Text (``mode="w"``) is UTF-8 with its line ends as given, and odd bytes of file names
-    survive (surrogateescape). Nothing is synced to the disk: this protects from a killed process,
-    not from a power cut.
+    needed; these and the file are its owner's alone, unless shared. Text (``mode="w"``) is UTF-8
+    with its line ends as given, and odd bytes of file names survive (surrogateescape). Nothing is
+    synced to the disk: this protects from a killed process, not from a power cut.
 
     Raises StorageError, with the path and the remedy, where writing fails.
     """
@@ -59,9 +103,9 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
     try:
         if path.exists() and not path.is_file():  # replacing /dev/null would be worse than failing
             raise OSError(errno.EISDIR, "Not a regular file", str(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
-            with open(temporary, mode, **text) as file:
+            with open(temporary, mode, opener=opener, **text) as file:
                 with contextlib.suppress(OSError):  # not every network disk can lock
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield file

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from openfaceplus.changes import LIMIT, Change, Waiting, changing, current, state
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.errors import OpenFacePlusError, StorageError
-from openfaceplus.files import shown
+from openfaceplus.files import atomic_write, shown
 from openfaceplus.manifest import Manifest
 from openfaceplus.store.layout import (
     ALIGNMENT,
@@ -167,9 +167,8 @@ def write_people(change: Change, people: Iterable[Person]) -> None:
     """Stage ``people.json``."""
     data = {person.id: {"name": person.name, "folder": person.folder} for person in people}
     text = json.dumps(data, indent=1)
-    path = change.staged(PEOPLE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    with atomic_write(change.staged(PEOPLE), "w") as file:
+        file.write(text + "\n")
 
 
 def people_of(classifier: Classifier, stored: dict[str, Person]) -> list[Person]:

@@ -336,3 +336,18 @@ def test_folders_that_cannot_be(pile):
     assert "--jobs" in search(pile, "--jobs", "0", find=refused)
     results.write_text("mine")
     assert "not a folder" in search(pile, find=refused)
+
+
+def test_photos_whose_pictures_cannot_be_written_are_rows(pile):
+    save(pile / "unknowns/long.tif", np.full((100, 70_000, 3), 127, np.uint8))
+    wide = np.full((230, 17_000, 3), 127, np.uint8)
+    wide[:220, :230] = face(1)
+    save(pile / "unknowns/wide.png", wide)
+    # A WebP may hold no more than 16,383 pixels a side, a file of any content may be called so.
+    (pile / "unknowns/wide.png").rename(pile / "unknowns/wide.webp")
+    search(pile, expect=1)
+    rows = {row["photo"]: row for row in table(pile / "results/matches.csv")}
+    assert rows["long.tif"]["decision"] == "unwritable" and "70000" in rows["long.tif"]["reason"]
+    assert rows["wide.webp"]["subject"] and "17000 x 230" in rows["wide.webp"]["reason"]
+    assert not rows["long.tif"]["picture"] and rows["again.png"]["picture"]
+    Page(pile / "results/index.html")  # all its links lead to files

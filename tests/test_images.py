@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from openfaceplus.errors import PhotoTooLarge, StorageError, UnreadablePhoto, UsageError
+from openfaceplus.errors import (
+    PhotoTooLarge,
+    StorageError,
+    UnreadablePhoto,
+    UnwritablePicture,
+    UsageError,
+)
 from openfaceplus.images import as_photo, photos_in, read_photo, save_image, save_png, walk
 
 
@@ -560,3 +566,16 @@ def test_photos_can_be_read_in_threads(tmp_path):
 def test_importing_loads_no_image_library():
     program = "import sys, openfaceplus.images; sys.exit(bool({'PIL', 'cv2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize(("name", "width"), [("w.jpg", 70_000), ("w.webp", 16_384)])
+def test_what_a_format_cannot_hold_is_said(tmp_path, name, width, capfd):
+    with pytest.raises(UnwritablePicture, match=f"{name}: .*{width} x 4 pixels.*png"):
+        save_image(tmp_path / name, np.zeros((4, width, 3), np.uint8))
+    assert not list(tmp_path.iterdir()) and capfd.readouterr() == ("", "")
+
+
+def test_a_png_that_cannot_be_written_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("cv2.imencode", lambda *_: (False, None))
+    with pytest.raises(UnwritablePicture, match="png"):
+        save_image(tmp_path / "w.png", scene())

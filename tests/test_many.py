@@ -198,3 +198,16 @@ def test_a_photo_without_a_face_is_no_error(model, tmp_path):
     found = json.loads(said)
     assert (found["status"], found["faces"]) == ("no_face", [])
     assert found["error"]["problem"].endswith("wall.png: no face found")
+
+
+def test_a_picture_that_cannot_be_written_is_that_photo_s_row(model, tmp_path):
+    wide = np.full((230, 17_000, 3), 127, np.uint8)
+    wide[:220, :230] = face()
+    odd = save(tmp_path / "wide.png", wide).rename(tmp_path / "wide.webp")
+    good = save(tmp_path / "good.png")
+    words = ("infer", "-m", model, odd, good, "--annotate", tmp_path / "a")
+    said = call(*words, expect=1).stdout
+    assert "No picture:" in said and "17000 x 230" in said and said.count("Predict") == 2
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["good.png"]
+    first = json.loads(call(*words, "--json", expect=1).stdout.splitlines()[0])
+    assert first["error"]["code"] == "picture_unwritable" and first["faces"][0]["name"]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from openfaceplus.cli import options
-from openfaceplus.cli.output import finite, line, print_json, say
+from openfaceplus.cli.output import finite, line, listen, print_json, say
 from openfaceplus.cli.problems import OK, SOME_FAILED, stop
 from openfaceplus.errors import UsageError
+from openfaceplus.files import sharing
 
 if TYPE_CHECKING:
     from openfaceplus.stages.summary import Summary
@@ -61,7 +62,8 @@ def add_everywhere(to: argparse.ArgumentParser, default: Any = False) -> None:
     for flag, text in (
         ("--json", "print the result as JSON"),
         ("--verbose", "say more about what is done"),
-        ("--debug", "show the traceback of an error"),
+        ("--debug", "show the traceback of an error, and warnings of libraries"),
+        ("--shared", "let others read what is written, as the umask says (default: only you)"),
         ("--commercial", "refuse models whose licence forbids commercial use"),
     ):
         group.add_argument(flag, action="store_true", default=default, help=text)
@@ -109,11 +111,11 @@ def run(
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, force=True)
-    logging.getLogger().handlers[0].setFormatter(_Lines("%(message)s"))
     try:
         options.join_recipe(args)
-        return command(args)
+        with sharing(args.shared), warnings.catch_warnings():
+            listen(args.verbose, args.debug or bool(sys.warnoptions))
+            return command(args)
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -122,13 +124,6 @@ def run(
         if args.debug and not isinstance(error, KeyboardInterrupt):
             raise
         return stop(parse, error, args.json)
-
-
-class _Lines(logging.Formatter):
-    """Messages in which nothing acts on the terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(line, super().format(record).split("\n")))
 
 
 @contextmanager

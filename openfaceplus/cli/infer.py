@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
 
 def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str]) -> int:
     """Print who is in each photo; 1 if any photo failed, after all others were done."""
-    from openfaceplus.errors import UsageError
+    from openfaceplus.errors import UnwritablePicture, UsageError
     from openfaceplus.model import Model, Policy
 
     sources = common.photos_of(photos)
@@ -112,7 +113,10 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
     with common.progress("infer", len(paths)) as advance:
         for path, found in zip(paths, results, strict=True):
             if args.annotate and found.decisions:
-                _annotate(args.annotate / names[path], found)
+                try:
+                    _annotate(args.annotate / names[path], found)
+                except UnwritablePicture as error:
+                    found = replace(found, error=error)
             failed |= found.status != "ok"
             if args.json:
                 common.print_json(_as_dict(path, found))
@@ -138,7 +142,8 @@ def _print(path: Path, found: Identified, multi: bool) -> None:
 
     say("", f"=== {path} ===")
     if error := _error(path, found):
-        say(f"No result: {error}")
+        say(f"No {'picture' if found.decisions else 'result'}: {error}")
+    if not found.decisions:
         return
     if multi:
         say("List of faces in image from left to right")

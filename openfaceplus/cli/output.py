@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
+import warnings
 from typing import Any, TextIO
 
 from openfaceplus.files import shown as line
 
-__all__ = ["finite", "line", "print_json", "say"]
+__all__ = ["finite", "line", "listen", "print_json", "say"]
 
 
 def say(*lines: object, file: TextIO | None = None) -> None:
     """Print each as one line, to standard output unless told; what is not printable is escaped."""
     print(*(line(str(text)) for text in lines), sep="\n", file=file, flush=True)
+
+
+def listen(verbose: bool, libraries: bool) -> None:
+    """Print what is logged here; what other libraries log and warn of only with ``libraries``."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("%(message)s"))
+    if not libraries:
+        handler.addFilter(logging.Filter("openfaceplus"))
+        warnings.simplefilter("ignore")
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class _Lines(logging.Formatter):
+    """Messages in which nothing acts on the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(line, super().format(record).split("\n")))
 
 
 def print_json(data: Any) -> None:

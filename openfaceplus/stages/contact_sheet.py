@@ -138,9 +138,10 @@ def _card(result: Result) -> str:
     flaws = sorted({f["decision"].replace("_", " ") for f in faces} - {"match", "other"})
     notes = [count, *([] if names or not near else [f"nearest {near}"]), *flaws]
     said = f"{names} found, {count}" if names else count if faces else "no face found"
+    thumbnail = thumbnail_of(result["photo"])
     return (
-        f'<li{" class=match" if names else ""}><a href="{_link(result["picture"])}">'
-        f'<img loading="lazy" decoding="async" src="{_link(thumbnail_of(result["photo"]))}" '
+        f'<li{" class=match" if names else ""}><a href="{_link(result["picture"] or thumbnail)}">'
+        f'<img loading="lazy" decoding="async" src="{_link(thumbnail)}" '
         f'alt="{_text(result["photo"])}: {_text(said)}"><span>'
         + (f"<b>{_text(names)} {near}</b>" if names else "")
         + f"{_text(result['photo'])}<small>{_text(', '.join(notes))}</small></span></a></li>"

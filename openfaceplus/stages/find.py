@@ -9,7 +9,7 @@ from typing import Any
 
 from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw, legend
-from openfaceplus.errors import UsageError
+from openfaceplus.errors import UnwritablePicture, UsageError
 from openfaceplus.files import shown, sweep
 from openfaceplus.images import MAX_PIXELS, save_image, walk
 from openfaceplus.manifest import Manifest
@@ -192,10 +192,13 @@ class _Worker:
             )
             for face, row in pairs
         ]
-        self._save(seen.photo, marks, task)
-        nobody = {} if found else {"status": "no_face", "reason": "no face found"}
+        said = {} if found else {"status": "no_face", "reason": "no face found"}
+        try:
+            self._save(seen.photo, marks, task)
+        except UnwritablePicture as error:
+            said = {"status": error.status, "reason": str(error), "picture": ""}
         matches = sorted({face["subject"] for face in found if face["decision"] == "match"})
-        return result | {"faces": found, "matches": matches} | nobody
+        return result | {"faces": found, "matches": matches} | said
 
     def _judge(self, seen: PhotoFaces) -> Iterator[dict[str, Any]]:
         for face, vector, flaw in zip(seen.faces, seen.vectors, seen.flaws, strict=True):
@@ -221,13 +224,13 @@ class _Worker:
     def _save(self, photo: Photo, marks: Sequence[Mark], task: _Task) -> None:
         import cv2
 
-        save_image(self._output / task.picture, draw(photo.pixels, marks))
         height, width = photo.pixels.shape[:2]
         share = min(1.0, _THUMBNAIL / max(height, width))
         size = max(1, round(width * share)), max(1, round(height * share))
         small = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA)
-        marks = [Mark(mark.box.scaled(share), "", mark.known) for mark in marks]
-        save_image(self._output / thumbnail_of(task.photo), draw(small, marks, unit=1300))
+        plain = [Mark(mark.box.scaled(share), "", mark.known) for mark in marks]
+        save_image(self._output / thumbnail_of(task.photo), draw(small, plain, unit=1300))
+        save_image(self._output / task.picture, draw(photo.pixels, marks))
 
 
 def _result(task: _Task) -> Result:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import subprocess
 import sys
 import threading
 import traceback
+import warnings
 from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
 from typing import Any
@@ -77,6 +79,9 @@ def serve() -> None:
     del sys.argv[1:]
     os.set_inheritable(file, False)
     threads.share_cores()
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not sys.warnoptions:  # what libraries say of one photo among many
+        warnings.simplefilter("ignore")
     connection: Connection[Any, Any] = Connection(file)
     messages: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, parent, messages), daemon=True).start()

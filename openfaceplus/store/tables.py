@@ -10,15 +10,16 @@ import contextlib
 import csv
 import io
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from openfaceplus.changes import Change
 from openfaceplus.errors import StorageError
-from openfaceplus.files import atomic_write, shown, unwritable
+from openfaceplus.files import atomic_write, make_folder, opener, shown, unwritable
 from openfaceplus.manifest import Manifest
 from openfaceplus.store.layout import StageFiles
 
@@ -26,6 +27,9 @@ Row = dict[str, str]
 
 # File names may hold bytes that are not UTF-8; this brings them back as they were.
 _UTF8, _ODD = "utf-8", "surrogateescape"
+# A spreadsheet runs a cell that begins so, but for numbers; an apostrophe makes it text.
+_FORMULA = re.compile("'*[=+@\t\r-]")
+_NUMBERS = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?([ ;][-+]?[\d.]+(e[-+]?\d+)?)*", re.ASCII)
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
@@ -44,14 +48,25 @@ def write_stage(change: Change, files: StageFiles, manifest: Manifest, rows: lis
 
 
 def csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
-    """Rows as CSV, quoted only where needed."""
+    """Rows as CSV, quoted only where needed, in which a spreadsheet finds nothing to run."""
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
     # Python before 3.13 leaves a lone carriage return unquoted, and reads it as the row's end.
     quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in rows:
-        (quoted if "\r" in "".join(map(str, row)) else plain).writerow(row)
+        cells = [_defused(str(cell)) for cell in row]
+        (quoted if "\r" in "".join(cells) else plain).writerow(cells)
     return text.getvalue().encode(_UTF8, _ODD)
+
+
+def csv_rows(file: Iterable[str]) -> Iterator[list[str]]:
+    """The inverse of ``csv_bytes``; empty lines are no rows."""
+    for row in filter(None, csv.reader(file)):
+        yield [cell[1:] if cell[0:1] == "'" and _FORMULA.match(cell) else cell for cell in row]
+
+
+def _defused(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBERS.fullmatch(cell) else cell
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
@@ -61,7 +76,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
     """
     try:
         with path.open(newline="", encoding=_UTF8, errors=_ODD) as file:
-            reader = csv.reader(file)
+            reader = csv_rows(file)
             header = next(reader, [])
             if missing := set(columns) - set(header):
                 raise csv.Error(f"no column {min(missing)!r}")
@@ -70,7 +85,6 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
             return [
                 dict(zip(columns, map((row + padding).__getitem__, places), strict=True))
                 for row in reader
-                if row
             ]
     except FileNotFoundError:
         return []
@@ -121,8 +135,8 @@ class Journal:
 
     def __enter__(self) -> Journal:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
+            make_folder(self.path.parent)
+            self._file = open(self.path, "a", encoding="utf-8", opener=opener)
             # A kill may have torn the last line; what follows must start a new one.
             self._file.write("\n" + json.dumps({"settings": self._hash}) + "\n")
             self._file.flush()

@@ -16,7 +16,7 @@ from openfaceplus.changes import Change
 from openfaceplus.errors import StorageError
 from openfaceplus.files import atomic_write, shown
 from openfaceplus.store.layout import LABELS, REPS, place_of
-from openfaceplus.store.tables import csv_bytes
+from openfaceplus.store.tables import csv_bytes, csv_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ def _write_labels(change: Change, chips: Sequence[str]) -> None:
 def _read_labels(folder: Path) -> list[str]:
     try:
         with (folder / LABELS).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return [row[1] for row in csv.reader(file) if row]
+            return [row[1] for row in csv_rows(file)]
     except FileNotFoundError as error:
         raise StorageError(f"{shown(error.filename)}: not there", remedy=_REMEDY) from error
     except (OSError, ValueError, IndexError, csv.Error) as error:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from openfaceplus.errors import ModelCorrupt, ModelMissing, StorageError
-from openfaceplus.files import atomic_write, shown
+from openfaceplus.files import atomic_write, make_folder, opener, shown
 from openfaceplus.weights.source import open_regular
 
 
@@ -106,8 +106,8 @@ def _read(register: Path) -> dict[str, str]:
 def _locked(register: Path) -> Iterator[dict[str, str]]:
     """The pins, to be changed in the block and written at its end, by one process at a time."""
     try:
-        register.parent.mkdir(parents=True, exist_ok=True)
-        with open(register.with_suffix(".lock"), "w") as lock:
+        make_folder(register.parent)
+        with open(register.with_suffix(".lock"), "w", opener=opener) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             pins = _read(register)
             yield pins
