@@ -11,6 +11,7 @@ trained; and a classifier may stand alone. Chips change before embeddings, each 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -187,7 +188,8 @@ def people_of(classifier: Classifier, stored: dict[str, Person]) -> list[Person]
 def assign_people(folders: Iterable[str], stored: dict[str, Person]) -> dict[str, Person]:
     """The people of some folders of chips: known ones stay who they are, others are new.
 
-    A new one is called as the folder, with a number if somebody else was given that name.
+    A new one is called as the folder, with a number if somebody else was given that name, and gets
+    an id made from it, so that the same photos give the same model.
     """
     wanted = sorted(set(folders))
     people = {folder: stored[folder] for folder in wanted if folder in stored}
@@ -197,7 +199,8 @@ def assign_people(folders: Iterable[str], stored: dict[str, Person]) -> dict[str
             name, number = folder, 2
             while name in taken:
                 name, number = f"{folder} ({number})", number + 1
-            people[folder] = Person(new_id(), name, folder)
+            digest = hashlib.sha256(folder.encode(errors="surrogateescape")).hexdigest()
+            people[folder] = Person(digest[:12], name, folder)
             taken.add(name)
     return people
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,3 +172,11 @@ def leftovers(root: Path) -> list[Path]:
 
 def _text(word: object) -> str | os.PathLike[str]:
     return word if isinstance(word, (str, os.PathLike)) else str(word)
+
+
+def needs_weights(name: str) -> None:
+    """Skip the test where a catalogued model that pip does not bring is not here."""
+    from openfaceplus import weights
+
+    if not weights.locate(name):
+        pytest.skip(f"the weights of {name} are not here")

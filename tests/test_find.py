@@ -325,8 +325,8 @@ def test_folders_that_cannot_be(pile):
     for known, unknown, why in (
         ("empty", "unknowns", "no usable photo of the person"),
         ("unknowns/trip/..", "empty", "holds no photos"),
-        ("nothing", "unknowns", "no such folder; --knowns"),
-        ("knowns", "knowns/a.png", "no such folder; --unknowns"),
+        ("nothing", "unknowns", "find: --knowns: "),
+        ("knowns", "knowns/a.png", "find: --unknowns: "),
     ):
         said = refused(*nowhere, "--knowns", pile / known, "--unknowns", pile / unknown)
         assert why in said

@@ -9,7 +9,7 @@ import sys
 
 import onnx_files
 import pytest
-from running import environment, save
+from running import environment, needs_weights, save
 
 from openfaceplus.threads import thread_count
 
@@ -53,7 +53,7 @@ CASES = {
 def test_a_forked_child_works_and_exits(tmp_path, case, request):
     env = {}
     if case == "yunet":
-        env["OPENFACEPLUS_MODELS"] = str(request.getfixturevalue("shared") / "models")
+        needs_weights("yunet")
     prepare, work = CASES[case]
     photo, network = save(tmp_path / "photo.png"), tmp_path / "network.onnx"
     if case == "a file":

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy_workers
-from running import ROOT, call, environment, face, people, save, table
+from running import ROOT, call, environment, face, needs_weights, people, save, table
 from test_resume import until
 from toy_workers import Chunks, DieOnce, Dying, Toy, Unable
 
@@ -248,7 +248,8 @@ def test_killing_a_worker_changes_nothing(crowd, tmp_path):
     killed = []
 
     def kill() -> None:
-        if until(lambda: len(list(tmp_path.glob("killed/a/*.png"))) > 3) and children():
+        made = tmp_path / "killed/.changes/new/a"
+        if until(lambda: len(list(made.glob("*.png"))) > 3) and children():
             killed.append(min(children()))
             os.kill(killed[0], signal.SIGKILL)
 
@@ -299,7 +300,7 @@ def test_find_survives_a_poisonous_photo(tmp_path, monkeypatch):
 @pytest.fixture(scope="module", params=["hog", "yunet"])
 def known(request, crowd, tmp_path_factory) -> openfaceplus.Model:
     if request.param == "yunet":
-        request.getfixturevalue("shared")  # its weights lie there
+        needs_weights("yunet")
     folder = tmp_path_factory.mktemp("model")
     call("train", crowd, "-o", folder, "--jobs", 2)
     return openfaceplus.load(folder, detector=request.param)
