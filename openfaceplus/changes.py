@@ -131,7 +131,8 @@ def finish(folder: Path) -> None:
                 emptied.rmdir()
         (folder / _JOURNAL).unlink()
     except OSError as error:
-        raise unwritable(Path(os.fsdecode(error.filename or folder)), error) from error
+        at = error.filename2 or error.filename or folder  # of a rename, where it goes
+        raise unwritable(Path(os.fsdecode(at)), error) from error
     shutil.rmtree(folder / STAGING, ignore_errors=True)
 
 

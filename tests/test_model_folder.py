@@ -519,7 +519,7 @@ def test_find_leaves_what_a_forged_claim_names(place):
 def test_a_read_only_model(place, monkeypatch):
     """As on a disk that is read-only, even for root; a writer was killed before it became so."""
     model, opened = place / "model", os.open
-    assert killed(2, "people", "rename", model, "ada", "Ada")
+    assert killed(3, "people", "rename", model, "ada", "Ada")
 
     def read_only(path, flags, *rest, **options):
         if flags & os.O_CREAT:

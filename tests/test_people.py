@@ -108,7 +108,7 @@ def test_removed_without_trace(trained, photos, portraits, cache, script):
     assert listed(trained).keys() == {"alex", "biden", "kit", "rose"}
     assert "obama" not in closest(trained, portraits / "test/obama1.jpg")
     said = call("infer", "-m", trained, portraits / "test/obama1.jpg").stdout
-    assert "Predict unknown with" in said and "obama" not in said.partition("Predict")[2]
+    assert "Predict unknown (closest: " in said and "obama" not in said.partition("Predict")[2]
     manifest = json.loads((trained / CHIPS / "alignment.json").read_text())
     assert manifest["counts"] == {"ok": 7}
     assert "nobody called 'obama'" in refused("people", "remove", trained, "obama")
