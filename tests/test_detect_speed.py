@@ -48,20 +48,16 @@ def by_opencv(picture: np.ndarray) -> np.ndarray:
     return np.empty((0, 5)) if rows is None else rows[:, [0, 1, 2, 3, 14]]
 
 
-@pytest.mark.parametrize(
-    "picture",
-    [
+def test_yunet_sees_what_opencv_sees(yunet):
+    for picture in (
         portrait(),
         crowd(301, 467, [(3, 5, 200), (230, 40, 180), (400, 240, 60), (100, 210, 90)]),
         crowd(30, 34, []),
         np.random.default_rng(0).integers(0, 256, (97, 320, 3), np.uint8),
-    ],
-)
-def test_yunet_sees_what_opencv_sees(yunet, picture):
-    wanted = by_opencv(picture)
-    found = yunet._rows(picture)
-    np.testing.assert_allclose(found, wanted, atol=0.01)
-    assert len(yunet.detect([picture])[0]) == len(wanted)
+    ):
+        wanted = by_opencv(picture)
+        np.testing.assert_allclose(yunet._rows(picture), wanted, atol=0.01)
+        assert len(yunet.detect([picture])[0]) == len(wanted)
 
 
 def test_yunets_coarse_search_picks_the_same_face(yunet):
