@@ -22,6 +22,15 @@ def test_load_and_identify(model, portraits):
     assert left.box.left < right.box.left
 
 
+def test_decisions_come_from_left_to_right_not_by_size(model):
+    known, small = openfaceplus.load(model), np.full((440, 230, 3), 120, np.uint8)
+    small[:220] = portrait()
+    photo = np.hstack([small, np.kron(portrait(), np.ones((2, 2, 1), np.uint8))])
+    (found,) = known.pipeline.look([photo], vectors="none")
+    assert [face.box.left > 230 for face in found.faces] == [True, False]
+    assert [decision.box.left > 230 for decision in known.identify(photo)] == [False, True]
+
+
 def test_a_stranger_has_no_name(model, astronaut):
     (decision,) = openfaceplus.load(str(model)).identify(astronaut)
     assert decision.name is None and decision.closest and decision.score < decision.threshold

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from running import call, people, portrait, refused, save
 
 import openfaceplus
 from openfaceplus.errors import FaceTooBlurred, FlawedFace, PhotoTooLarge
+from openfaceplus.faces import Box, Face
 from openfaceplus.images import as_photo
 from openfaceplus.photo_folder import PhotoFolder
 from openfaceplus.pipeline import Pipeline
@@ -55,6 +57,15 @@ def test_a_face_is_the_sum_of_its_chip_and_its_mirror_image(astronaut):
     both = [pipeline.embedder.embed(one)[0] for one in (pixels, pixels[:, :, ::-1])]
     total = sum(one / np.linalg.norm(one) for one in both)
     np.testing.assert_allclose(found.vectors[0], total / np.linalg.norm(total), atol=1e-5)
+
+
+def test_the_subject_is_in_the_middle_rather_than_at_the_edge(pipeline, monkeypatch):
+    corner, middle = Face(Box(0, 0, 110, 110), 1.0), Face(Box(150, 100, 250, 200), 1.0)
+    assert corner.prominence > middle.prominence
+    seen = SimpleNamespace(detect=lambda images, largest: [[corner, middle]])
+    monkeypatch.setattr(pipeline, "detector", seen)
+    photo = as_photo(np.full((300, 400, 3), 120, np.uint8))
+    assert pipeline.detect([photo]) == [[middle, corner]]
 
 
 def test_a_small_face_in_a_large_photo_is_looked_for_at_full_size(pipeline, tmp_path):
