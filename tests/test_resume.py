@@ -80,6 +80,8 @@ def interrupt(
     process = subprocess.Popen(
         command_line(*words), env=environment({marker: "1", "PYTHONPATH": f"{held}:{ROOT}"}),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A shell that runs the tests in the background has them ignore it, and so their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         assert until(lambda: when() or process.poll() is not None), "it never happened"
