@@ -15,7 +15,6 @@ from openfaceplus.model import Model
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe, recipe
 from openfaceplus.verification import FAR, Comparer, Verification
-from openfaceplus.weights import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,28 +24,7 @@ if TYPE_CHECKING:
     from openfaceplus.weights.embedder_spec import EmbedderSpec
 
 
-def load(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    detector: str | None = None,
-    network: str | None = None,
-    predictor: str | None = None,
-    commercial: bool = False,
-    device: str = "cpu",
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> Model:
-    """A trained model, from its folder or its ``classifier.pkl``; see ``Model.load``."""
-    return Model.load(
-        path,
-        detector=detector,
-        network=network,
-        predictor=predictor,
-        commercial=commercial,
-        device=device,
-        threads=threads,
-        progress=progress,
-    )
+load = Model.load
 
 
 def train(

@@ -43,6 +43,15 @@ def shown(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def fingerprint(path: Path, missing: str) -> str:
+    """What changes when a file does: its size and time; ``missing`` where it cannot be seen."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return missing
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
 @contextlib.contextmanager
 def sharing(on: bool) -> Iterator[None]:
     """Within the block, if ``on``, files and folders get the modes of the umask."""

@@ -14,11 +14,8 @@ from openfaceplus.model import Identified
 if TYPE_CHECKING:
     import pandas as pd
 
-    from openfaceplus.stages.find import Search
-
 _SIDES = ("left", "top", "right", "bottom")
 _DECISION = ("photo", *_SIDES, *(f.name for f in dataclasses.fields(Decision) if f.name != "box"))
-_FOUND = ("photo", *_SIDES, "subject", "distance", "reference", "decision", "reason", "picture")
 _MEASURED = ("measure", "group", "at", "value", "low", "high")
 
 
@@ -41,10 +38,13 @@ def to_frame(results: Any) -> pd.DataFrame:
         frame.attrs = {key: value for key, value in results.items() if isinstance(value, str)}
         return frame
     if hasattr(results, "references") and hasattr(results, "results"):
-        return pd.DataFrame(_found(results), columns=list(_FOUND))
-    rows = list(_decided(results))
-    columns = list(_DECISION if any("photo" in row for row in rows) else _DECISION[1:])
-    return pd.DataFrame(rows, columns=columns)
+        from openfaceplus.stages.find import COLUMNS, rows_of
+
+        rows = [row for result in results.results for row in rows_of(result)]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+    decided = list(_decided(results))
+    columns = list(_DECISION if any("photo" in row for row in decided) else _DECISION[1:])
+    return pd.DataFrame(decided, columns=columns)
 
 
 def _decided(results: Any) -> Iterator[dict[str, Any]]:
@@ -66,21 +66,7 @@ def _decided(results: Any) -> Iterator[dict[str, Any]]:
 def _face(decision: Decision) -> dict[str, Any]:
     rest = {f.name: getattr(decision, f.name) for f in dataclasses.fields(Decision)}
     box: Box | None = rest.pop("box")
-    return _box(box.rounded() if box else None) | rest
-
-
-def _box(sides: Iterable[int] | None) -> dict[str, Any]:
-    return {} if sides is None else dict(zip(_SIDES, sides, strict=True))
-
-
-def _found(search: Search) -> Iterator[dict[str, Any]]:
-    for result in search.results:
-        shared = {key: result[key] for key in ("photo", "reason", "picture")}
-        for face in result["faces"]:
-            rest = {key: face[key] for key in ("subject", "distance", "reference", "decision")}
-            yield shared | _box(face["box"]) | rest
-        if not result["faces"]:
-            yield shared | {"decision": result["status"]}
+    return (dict(zip(_SIDES, box.rounded(), strict=True)) if box else {}) | rest
 
 
 def _measured(

@@ -11,10 +11,8 @@ trained; and a classifier may stand alone. Chips change before embeddings, each 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openfaceplus.changes import LIMIT, Change, Waiting, changing, current, state
-from openfaceplus.classify.classifier import Classifier
+from openfaceplus.classify.classifier import Classifier, id_from
 from openfaceplus.errors import OpenFacePlusError, StorageError
 from openfaceplus.files import atomic_write, shown
 from openfaceplus.manifest import Manifest
@@ -199,15 +197,9 @@ def assign_people(folders: Iterable[str], stored: dict[str, Person]) -> dict[str
             name, number = folder, 2
             while name in taken:
                 name, number = f"{folder} ({number})", number + 1
-            digest = hashlib.sha256(folder.encode(errors="surrogateescape")).hexdigest()
-            people[folder] = Person(digest[:12], name, folder)
+            people[folder] = Person(id_from(folder), name, folder)
             taken.add(name)
     return people
-
-
-def new_id() -> str:
-    """Twelve random hex digits."""
-    return secrets.token_hex(6)
 
 
 def edit_embeddings(

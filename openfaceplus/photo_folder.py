@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.errors import OpenFacePlusError, PhotoError, StorageError, UsageError
 from openfaceplus.faces import Decision
-from openfaceplus.files import shown, sweep
+from openfaceplus.files import fingerprint, shown, sweep
 from openfaceplus.images import MAX_PIXELS, photos_in
 from openfaceplus.recipe import recipe
 from openfaceplus.verification import FAR, Comparer, Verification, distance_between
@@ -80,11 +80,7 @@ class PhotoFolder:
             if name in self._people:
                 self.unusable[str(path)] = f"{path}: {name} has another photo already"
                 continue
-            try:
-                status = path.stat()
-                key = f"{path.name}\n{status.st_size}-{status.st_mtime_ns}"
-            except OSError:
-                key = path.name
+            key = f"{path.name}\n{fingerprint(path, '')}"
             try:
                 vector = known[key] if key in known else self.comparer.embed(path, single=True)[0]
             except PhotoError as error:

@@ -25,6 +25,16 @@ FORMAT = "openfaceplus classifier"
 FORMAT_VERSION = 3
 
 
+def new_id() -> str:
+    """A person's id, of twelve random hex digits."""
+    return secrets.token_hex(6)
+
+
+def id_from(name: str) -> str:
+    """An id that is the same each time for a name."""
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a classifier is trained.
@@ -93,7 +103,7 @@ class Classifier:
         called = dict(zip(names if ids is None else ids, names, strict=True))
         numbers = {key: number for number, key in enumerate(called)}
         labels = np.array([numbers[key] for key in (names if ids is None else ids)], np.int32)
-        people = tuple(called) if ids is not None else tuple(secrets.token_hex(6) for _ in called)
+        people = tuple(called) if ids is not None else tuple(new_id() for _ in called)
         vectors = np.ascontiguousarray(vectors, np.float32)
         rule = OpenSetRule.fit(vectors, labels, people, space)
         return cls(
@@ -247,10 +257,9 @@ class Classifier:
                 raise ValueError("labels that do not belong to the vectors")
             names = [data["people"][label] for label in labels.tolist()]
             # The same ids each time that such a file is read.
-            digests = [hashlib.sha256(name.encode(errors="surrogateescape")) for name in names]
             return cls.train(
                 data["vectors"], names, data["chips"], recipe=recipe, space=space,
-                ids=[digest.hexdigest()[:12] for digest in digests],
+                ids=list(map(id_from, names)),
                 settings=settings, strangers=strangers,
             )  # fmt: skip
         people, ids, vectors = unpack(data["people"]), unpack(data["ids"]), data["vectors"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from openfaceplus.classify.svm import LinearOvR
+from openfaceplus.classify.svm import LinearOvR, sides
 
 _ENTRIES = 2**22  # numbers of a block of photos; 32 MB
 
@@ -23,10 +23,7 @@ class Linear(LinearOvR):
     @classmethod
     def of(cls, model: Any) -> Linear:
         """Of a LinearSVC."""
-        if len(model.classes_) == 2:  # which keeps only the second person's
-            sides = np.array([-1.0, 1.0])
-            return cls(sides[:, None] * model.coef_, sides * model.intercept_)
-        return cls(model.coef_, model.intercept_)
+        return cls(*sides(model))
 
     def check(self, people: int, dimensions: int) -> None:
         _floats(self.coef, (people, dimensions))

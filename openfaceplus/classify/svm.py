@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,11 +38,17 @@ def fit(x: np.ndarray, labels: np.ndarray, c: float = 10.0) -> LinearOvR:
     """
     from sklearn.svm import LinearSVC
 
-    made = LinearSVC(C=c, dual=False, random_state=0).fit(x, labels)
-    coef, intercept = made.coef_, made.intercept_
-    if len(coef) == 1:  # of two people only the second's
-        coef, intercept = np.concatenate([-coef, coef]), np.concatenate([-intercept, intercept])
+    coef, intercept = sides(LinearSVC(C=c, dual=False, random_state=0).fit(x, labels))
     return LinearOvR(coef.astype(np.float32), intercept.astype(np.float32))
+
+
+def sides(made: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (people, features) and intercepts (people,) of a LinearSVC, which keeps of two
+    people only the second's."""
+    coef, intercept = made.coef_, made.intercept_
+    if len(coef) == 1:
+        return np.concatenate([-coef, coef]), np.concatenate([-intercept, intercept])
+    return coef, intercept
 
 
 def fits(labels: np.ndarray) -> bool:

@@ -27,8 +27,7 @@ def add_recipe(to: argparse.ArgumentParser, detection: bool = True) -> None:
     group.add_argument(
         "--embedder", metavar="NAME[:PATH]", type=named(EMBEDDERS, "embedder"),
         help=f"the network: {', '.join(EMBEDDERS)} (default: {usual.embedder}); PATH is its file, "
-        "as in "
-        "arcface:w600k_r50.onnx",
+        "as in arcface:w600k_r50.onnx",
     )  # fmt: skip
     group.add_argument(
         "--embedder-spec", metavar="FILE",

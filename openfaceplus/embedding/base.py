@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +22,7 @@ Require = Callable[[str], Path]
 """Gives the verified file of a catalogued model."""
 
 
-class Embedder:
+class Embedder(ABC):
     """Turns chips into vectors; one object may be used by several threads.
 
     A class says what it is: ``name``, of the space of its vectors; the ``chip`` it takes and
@@ -55,6 +56,7 @@ class Embedder:
             )
         return next((name for name in cls.models if weights.locate(name)), cls.models[0])
 
+    @abstractmethod
     def __init__(
         self,
         file: Path | None = None,
@@ -69,7 +71,6 @@ class Embedder:
 
         Raises ModelError for weights that cannot be used.
         """
-        raise NotImplementedError
 
     @classmethod
     def weights_file(cls, given: Path | None, require: Require) -> tuple[Path, str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from openfaceplus.changes import Change
-from openfaceplus.classify.classifier import Classifier
+from openfaceplus.classify.classifier import Classifier, new_id
 from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.faces import ChipSpec
 from openfaceplus.files import shown
 from openfaceplus.images import PhotoFile, photos_in
-from openfaceplus.model_folder import ModelFolder, Person, edit_embeddings, new_id, write_people
+from openfaceplus.model_folder import ModelFolder, Person, edit_embeddings, write_people
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, represent

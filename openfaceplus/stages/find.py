@@ -10,7 +10,7 @@ from typing import Any
 from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw, legend
 from openfaceplus.errors import UnwritablePicture, UsageError
-from openfaceplus.files import shown, sweep
+from openfaceplus.files import fingerprint, shown, sweep
 from openfaceplus.images import MAX_PIXELS, save_image, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import PhotoFaces, Pipeline
@@ -126,7 +126,7 @@ def find(
     sweep(output)
     kept = {row["photo"]: row for row in journal.rows()}
     tasks = [
-        _Task(str(file.path), file.relative, pictures[file.relative], _stamp(file.path))
+        _Task(str(file.path), file.relative, pictures[file.relative], fingerprint(file.path, ""))
         for file in files
     ]
     pending = [task for task in tasks if not _is_done(kept.get(task.photo), task, output)]
@@ -144,7 +144,7 @@ def find(
     gone = {thumbnail_of(photo) for photo in kept.keys() - pictures.keys()}
     results_folder.delete(output, gone | (ours - set(pictures.values())))
     Manifest("find", settings | {"pictures": sorted(pictures.values())}).write(output / MANIFEST)
-    write_table(output / MATCHES, COLUMNS, (row for result in results for row in _rows(result)))
+    write_table(output / MATCHES, COLUMNS, (row for result in results for row in rows_of(result)))
     contact_sheet.write(output / INDEX, results, references, comparer.far, remarks)
     return Search(results, references, comparer.far, remarks, output / INDEX, len(pending))
 
@@ -265,11 +265,12 @@ def _is_done(row: Result | None, task: _Task, output: Path) -> bool:
     )
 
 
-def _rows(result: Result) -> Iterator[dict[str, str]]:
+def rows_of(result: Result) -> Iterator[dict[str, Any]]:
+    """What stands of a photo in ``matches.csv``: a row a face, or one without a face."""
     shared = {key: result[key] for key in ("photo", "reason", "picture")}
     for face in result["faces"]:
-        sides = dict(zip(("left", "top", "right", "bottom"), map(str, face["box"]), strict=True))
-        rest = {key: str(face[key]) for key in ("subject", "distance", "reference", "decision")}
+        sides = dict(zip(("left", "top", "right", "bottom"), face["box"], strict=True))
+        rest = {key: face[key] for key in ("subject", "distance", "reference", "decision")}
         yield shared | sides | rest
     if not result["faces"]:
         yield shared | {"decision": result["status"]}
@@ -283,15 +284,6 @@ def _settings(
         "space": comparer.space,
         "rule": f"{references.rule}",
         "limits": references.limits,
-        "references": {photo: _stamp(knowns / photo) for photo in references.photos},
+        "references": {photo: fingerprint(knowns / photo, "") for photo in references.photos},
         "max_pixels": options.max_pixels,
     }
-
-
-def _stamp(path: Path) -> str:
-    """What changes with a file, so that its row is made anew; "" if there is none."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return ""
-    return f"{status.st_size}-{status.st_mtime_ns}"

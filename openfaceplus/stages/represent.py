@@ -9,12 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from openfaceplus.changes import Change, Waiting, changing, unchanging
 from openfaceplus.errors import NoFace, PhotoError, StorageError, UnreadablePhoto, UsageError
 from openfaceplus.faces import Chip, ChipSpec, Face
-from openfaceplus.files import shown, sweep
+from openfaceplus.files import fingerprint, shown, sweep
 from openfaceplus.images import read_photo, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import Pipeline
@@ -57,7 +55,7 @@ class _Worker:
             except PhotoError as error:
                 done.append(row | {"status": error.status, "reason": str(error)})
         if not self._recut:
-            vectors = self._pipeline.embed(chips)
+            vectors = map(encode_vector, self._pipeline.embed(chips))
             return done + [_embedded(*pair) for pair in zip(good, vectors, strict=True)]
         # What was read when aligning may be read now.
         photos = [Path(row["photo"]) for row in good]
@@ -65,7 +63,7 @@ class _Worker:
         return done + [
             row | {"status": one.error.status, "reason": str(one.error)}
             if one.error
-            else _embedded(row, one.vectors[0])
+            else _embedded(row, encode_vector(one.vectors[0]))
             for row, one in zip(good, seen, strict=True)
         ]
 
@@ -87,8 +85,8 @@ class _Worker:
         return [face_from_row(row)]
 
 
-def _embedded(row: Row, vector: np.ndarray) -> Row:
-    return row | {"status": "ok", "reason": "", "vector": encode_vector(vector)}
+def _embedded(row: Row, vector: str) -> Row:
+    return row | {"status": "ok", "reason": "", "vector": vector}
 
 
 def represent(
@@ -173,11 +171,7 @@ def represent_chips(
         ready = {row["chip"]: row["vector"] for row in aligned if "vector" in row}
         for row in rows:
             if row["chip"] in ready and _key(row) not in known:
-                known[_key(row)] = row | {
-                    "status": "ok",
-                    "reason": "",
-                    "vector": ready[row["chip"]],
-                }
+                known[_key(row)] = _embedded(row, ready[row["chip"]])
     todo = [row for row in rows if _key(row) not in known]
     with journal, progress("represent", len(todo)) as advance:
         for row in embed_rows(todo, recipe, recut, options, batch=batch, jobs=jobs):
@@ -196,7 +190,7 @@ def represent_chips(
 def marked(row: Row, chip: Path) -> Row:
     """A row of ``alignment.csv`` with what changes when its chip does, and its photo's size."""
     size = row.get("fingerprint", "").partition("-")[0]
-    return row | {"photo_size": size, "fingerprint": _fingerprint(chip)}
+    return row | {"photo_size": size, "fingerprint": fingerprint(chip, GONE)}
 
 
 def embed_rows(
@@ -233,14 +227,6 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _key(row: Row) -> tuple[str, str]:
     return os.path.abspath(row["chip"]), row["fingerprint"]
-
-
-def _fingerprint(chip: Path) -> str:
-    try:
-        status = chip.stat()
-    except OSError:
-        return GONE
-    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def _earlier(output: Path, manifest: Manifest) -> list[Row]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
+from openfaceplus.files import fingerprint
 from openfaceplus.images import PhotoFile
 from openfaceplus.store.tables import Row
 
@@ -52,12 +53,8 @@ def tasks_of(
 
 
 def fingerprint_of(photo: Path) -> str:
-    """What changes when a file does: its size and time."""
-    try:
-        status = photo.stat()
-    except OSError:
-        return "unreadable"
-    return f"{status.st_size}-{status.st_mtime_ns}"
+    """What changes when a photo does."""
+    return fingerprint(photo, "unreadable")
 
 
 def _short(name: str) -> str:

@@ -117,8 +117,7 @@ def _strangers(
     folder: Path, recipe: Recipe, options: TrainOptions, progress: Progress
 ) -> np.ndarray:
     """(k, dimensions) one vector a stranger: of each photo in ``folder``, or of the first usable
-    one
-    in each folder in it."""
+    one in each folder in it."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: not a folder of strangers' photos", field="strangers")
     paths = photos_in([folder])

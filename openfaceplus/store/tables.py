@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ _FORMULA = re.compile("'*[=+@\t\r-]")
 _NUMBERS = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?([ ;][-+]?[\d.]+(e[-+]?\d+)?)*", re.ASCII)
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows as CSV with a header, whole or not at all."""
     values = ([row.get(column, "") for column in columns] for row in rows)
     with atomic_write(path) as file:
@@ -141,7 +141,7 @@ class Journal:
             self._file.write("\n" + json.dumps({"settings": self._hash}) + "\n")
             self._file.flush()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self.path, error) from error
         return self
 
     def add(self, row: Row) -> None:
@@ -150,7 +150,7 @@ class Journal:
             self._file.write(json.dumps({"settings": self._hash, **row}) + "\n")
             self._file.flush()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise unwritable(self.path, error) from error
 
     def __exit__(
         self,
@@ -161,6 +161,3 @@ class Journal:
         # What a full disk did not take is still in the buffer; the error was raised already.
         with contextlib.suppress(OSError):
             self._file.close()
-
-    def _unwritable(self, error: OSError) -> StorageError:
-        return unwritable(self.path, error)
