@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from weight_files import write_pt
+from weight_files import write_landmarks, write_pt
 
 from openfaceplus.errors import ModelCorrupt, ModelError, ModelMissing
 from openfaceplus.weights import dlib_shapes, formats, onnx_session, require, trial
@@ -371,26 +371,12 @@ def test_landmarks_that_point_outside(tmp_path, quick):
 
 @pytest.mark.parametrize("what", ["pixel", "anchor"])
 def test_single_indices_of_landmarks(what, tmp_path):
-    """A predictor of 2 points, one tree of one split, by hand."""
-
-    def integer(value: int) -> bytes:
-        size = max(1, (abs(value).bit_length() + 7) // 8)
-        return bytes([size | 0x80 * (value < 0)]) + abs(value).to_bytes(size, "little")
-
-    def predictor(pixel: int, anchor: int) -> bytes:
-        shape = integer(-4) + integer(-1) + integer(1) * 8
-        tree = integer(1) + integer(pixel) + integer(0) + integer(1) * 2 + integer(2) + shape * 2
-        forests = integer(1) + integer(1) + tree
-        anchors = integer(1) + integer(2) + integer(0) + integer(anchor)
-        return integer(1) + shape + forests + anchors + integer(1) + integer(2) + integer(1) * 8
-
-    path = tmp_path / "a.dat"
-    path.write_bytes(predictor(1, 1))
+    path = write_landmarks(tmp_path / "a.dat")
     dlib_shapes.check(str(path))
     import dlib
 
     dlib.shape_predictor(str(path))  # so dlib takes it for one
-    path.write_bytes(predictor(2, 1) if what == "pixel" else predictor(1, 2))
+    write_landmarks(path, **{what: 2})
     dlib.shape_predictor(str(path))
     with pytest.raises(ValueError):
         dlib_shapes.check(str(path))

@@ -65,13 +65,25 @@ def dlib_layers(seed: int = 0) -> list[tuple[str, np.ndarray]]:
     return [*layers, ("fc_2", rng.normal(0, 0.1, (256, 128)).astype("f4"))]
 
 
+def _dlib_integer(value: int) -> bytes:
+    size = max(1, (abs(value).bit_length() + 7) // 8)
+    return bytes([size | 0x80 * (value < 0)]) + abs(value).to_bytes(size, "little")
+
+
+def write_landmarks(path: Path, pixel: int = 1, anchor: int = 1) -> Path:
+    """dlib's predictor of 2 points: one tree of one split, which asks for the pixel of that number,
+    and two pixels near the points of number 0 and ``anchor``. Numbers above 1 point outside."""
+    integer, one = _dlib_integer, _dlib_integer(1)
+    shape = integer(-4) + integer(-1) + one * 8
+    tree = one + integer(pixel) + integer(0) + one * 2 + integer(2) + shape * 2
+    anchors = one + integer(2) + integer(0) + integer(anchor)
+    path.write_bytes(one + shape + one * 2 + tree + anchors + one + integer(2) + one * 8)
+    return path
+
+
 def write_dlib(path: Path, layers: list[tuple[str, np.ndarray]]) -> Path:
     """A ``.dat``: names and tensors with some of the integers that stand between them."""
-
-    def integer(value: int) -> bytes:
-        size = max(1, (abs(value).bit_length() + 7) // 8)
-        return bytes([size | 0x80 * (value < 0)]) + abs(value).to_bytes(size, "little")
-
+    integer = _dlib_integer
     data = integer(1) + integer(-70000)
     for name, values in layers:
         shape = values.shape if values.ndim == 2 else (values.size, 1)
