@@ -162,10 +162,13 @@ def _committed(folder: Path) -> tuple[list[str] | None, list[str]]:
     path = folder / _JOURNAL
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return [str(name) for name in data["new"]], [str(name) for name in data["gone"]]
+        new, gone = ([str(name) for name in data[key]] for key in ("new", "gone"))
+        if any("\0" in name for name in (*new, *gone)):
+            raise ValueError("a name that no file has")
+        return new, gone
     except (FileNotFoundError, NotADirectoryError):
         return None, []
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise StorageError(
             f"{shown(path)}: not a list of changes ({error})", remedy="delete it"
         ) from error

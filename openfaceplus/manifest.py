@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.errors import StorageError
-from openfaceplus.files import atomic_write
+from openfaceplus.files import atomic_write, shown
 from openfaceplus.version import __version__
 
 
@@ -47,10 +47,17 @@ class Manifest:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             data.pop("settings_hash")
-            return cls(**data)
+            made = cls(**data)
+            if not (isinstance(made.settings, dict) and isinstance(made.counts, dict)):
+                raise TypeError("fields of another kind")
+            if not all(isinstance(root, str) for root in made.roots):
+                raise TypeError("roots that are no paths")
+            return made
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        except (
+            ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError,
+        ) as error:  # fmt: skip
             raise StorageError(
-                f"{path}: not a manifest ({error})", remedy="delete it and run the stage again"
+                f"{shown(path)}: not a manifest ({error})", remedy="delete it and run the stage again"
             ) from error

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 VARIABLE = "OPENFACEPLUS_CLASSIFIER"
 _PLACES = (CLASSIFIER, f"{EMBEDDINGS}/{CLASSIFIER}", f"model/{EMBEDDINGS}/{CLASSIFIER}")
 _TRIES = 50
+_LONGEST = 255  # bytes of the name of a folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +154,12 @@ def read_people(path: Path) -> dict[str, Person]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         found = [Person(str(key), str(x["name"]), str(x["folder"])) for key, x in data.items()]
+        if any("/" in p.folder or len(os.fsencode(p.folder)) > _LONGEST for p in found):
+            raise ValueError("a person's folder that is none")
         return {person.folder: person for person in found}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StorageError(
             f"{shown(path)}: not a list of people ({error})", remedy="delete it and train again"
         ) from error

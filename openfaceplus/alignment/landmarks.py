@@ -9,6 +9,7 @@ import numpy as np
 
 from openfaceplus.errors import ModelCorrupt
 from openfaceplus.faces import Box
+from openfaceplus.files import shown
 from openfaceplus.weights.trial import attempt
 
 MODELS = {5: "dlib-landmarks-5", 68: "dlib-landmarks-68"}
@@ -22,8 +23,9 @@ class Landmarks:
         try:
             self._predictor = dlib.shape_predictor(str(path))
         except RuntimeError as error:
+            reason = shown(str(error).partition("\n")[0])
             raise ModelCorrupt(
-                f"{path}: not a landmark model of dlib ({error})", remedy="name another file"
+                f"{shown(path)}: not a landmark model of dlib ({reason})", remedy="name another file"
             ) from error
 
     def find(self, image: np.ndarray, box: Box) -> np.ndarray:

@@ -16,8 +16,9 @@ from openfaceplus.classify import kinds
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import FAR, OpenSetRule, Threshold
 from openfaceplus.classify.stored import check_whole, pack, unpack
-from openfaceplus.errors import SpaceMismatch, StorageError, TrainingError
+from openfaceplus.errors import OpenFacePlusError, SpaceMismatch, StorageError, TrainingError
 from openfaceplus.faces import Decision
+from openfaceplus.files import shown
 from openfaceplus.version import __version__
 from openfaceplus.weights import safe
 
@@ -263,7 +264,9 @@ class Classifier:
                 settings=settings, strangers=strangers,
             )  # fmt: skip
         people, ids, vectors = unpack(data["people"]), unpack(data["ids"]), data["vectors"]
-        namer = data["namer"] and kinds.from_dict(data["namer"], len(people), vectors.shape[1])
+        namer = data["namer"]
+        if namer is not None:
+            namer = kinds.from_dict(namer, len(people), vectors.shape[1])
         made = cls(
             people, ids, vectors, labels, data["chips"], strangers, recipe, space, settings, namer,
             OpenSetRule.from_dict(data["rule"], labels, ids, space),
@@ -282,13 +285,16 @@ class Classifier:
         data = safe.load(path)
         if data.get("format") != FORMAT or data.get("format_version") not in (2, FORMAT_VERSION):
             raise StorageError(
-                f"{path}: not a classifier of this version of openfaceplus", remedy="train again"
+                f"{shown(path)}: not a classifier of this version of openfaceplus", remedy="train again"
             )
         try:
             return cls.from_dict(data)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (
+            OpenFacePlusError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
+        ) as error:  # fmt: skip
             raise StorageError(
-                f"{path}: the classifier is incomplete or altered ({error})", remedy="train again"
+                f"{shown(path)}: the classifier is incomplete or altered ({shown(str(error))})",
+                remedy="train again",
             ) from error
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from openfaceplus.classify import svm
+from openfaceplus.classify.names import KINDS
 
 if TYPE_CHECKING:
     from openfaceplus.classify.classifier import Classifier
@@ -44,5 +45,33 @@ def check_whole(made: Classifier) -> None:
     for name, (found, expected) in shapes.items():
         if found != expected:
             raise ValueError(f"{name} {found} where {expected} belong")
+    _check_values(made)
     if photos and not (made.labels.min() >= 0 and made.labels.max() < people):
         raise ValueError("labels of people who are not there")
+
+
+def _check_values(made: Classifier) -> None:
+    """The same for numbers that are none, and for settings and parameters."""
+    rule, sure, settings = made.rule, made.rule.confidence, made.settings
+    params = rule.scorer.params
+    floats = [
+        made.vectors, rule.left_out, rule.scorer.near.cosine, rule.near.cosine, sure.grid,
+        sure.photos, sure.log_ratio,
+        *(part for part in (made.strangers, rule.strangers, params.center) if part is not None),
+    ]  # fmt: skip
+    whole = [made.labels, rule.scorer.near.who, rule.near.who]
+    if any(part.dtype.kind != "f" for part in floats) or any(w.dtype.kind != "i" for w in whole):
+        raise ValueError("numbers of another kind")
+    if params.center is not None and params.center.shape != made.vectors.shape[1:]:
+        raise ValueError("a center of another size")
+    if sure.grid.ndim != 1 or sure.photos.ndim != 1 or not len(sure.grid) or not len(sure.photos):
+        raise ValueError("no table of confidences")
+    numbers = [params.rivals, params.hub, params.mean, params.floor, sure.misnamed]
+    rates = [settings.far, 0.5 if settings.confidence_level is None else settings.confidence_level]
+    if any(type(number) not in (int, float) for number in (*numbers, *rates)):
+        raise ValueError("parameters that are no numbers")
+    known = settings.kind in KINDS and type(settings.lda_dim) is int
+    if not known or not all(0 < rate < 1 for rate in rates):
+        raise ValueError("settings that no training has")
+    if type(made.recipe) is not dict or type(made.space) is not str:
+        raise ValueError("no recipe or no space")

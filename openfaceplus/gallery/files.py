@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -112,7 +113,7 @@ def array(folder: Path, header: Header, part: str, dtype: type, shape: tuple[int
     try:
         # An empty array cannot be mapped.
         found = np.load(path, mmap_mode="r" if header.count else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:
         raise StorageError(f"{shown(path)}: cannot be read ({error})", remedy=_REMEDY) from error
     if not isinstance(found, np.ndarray) or found.dtype != dtype or found.shape != shape:
         raise StorageError(f"{shown(path)}: not the array that {HEADER} tells of", remedy=_REMEDY)

@@ -31,6 +31,9 @@ GONE = "gone"
 BATCH = 16
 
 
+_SETTINGS = {"space": str, "recut": bool}  # that every manifest has, beside the recipe
+
+
 class _Worker:
     """Embeds batches of rows, in whichever process it is made."""
 
@@ -212,8 +215,8 @@ def embed_rows(
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What made the embeddings in ``folder``. Raises StorageError if nothing says so, or if they
-    are incomplete."""
+    """What made the embeddings in ``folder``. Raises StorageError if nothing says so, what does
+    was altered, or they are incomplete."""
     Journal(folder / REPRESENTATION.journal, "").refuse_if_left("making embeddings")
     manifest = Manifest.read(folder / REPRESENTATION.manifest)
     if manifest is None:
@@ -222,6 +225,16 @@ def read_manifest(folder: Path) -> Manifest:
             "made the embeddings",
             remedy="make them again",
         )
+    try:
+        settings = manifest.settings
+        Recipe.from_dict(settings.get("recipe", {}))
+        if not all(type(settings.get(key)) is kind for key, kind in _SETTINGS.items()):
+            raise StorageError("a setting is missing or of another kind")
+    except StorageError as error:
+        raise StorageError(
+            f"{shown(folder / REPRESENTATION.manifest)}: was altered ({error})",
+            remedy="make the embeddings again",
+        ) from error
     return manifest
 
 

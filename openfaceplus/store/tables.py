@@ -117,7 +117,7 @@ class Journal:
         for line in lines:
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if not isinstance(row, dict) or row.pop("settings", None) != self._hash:
                 rows.clear()

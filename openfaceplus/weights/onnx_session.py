@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.errors import ModelCorrupt
+from openfaceplus.files import shown
 from openfaceplus.threads import thread_count
 from openfaceplus.weights.source import read_regular
 from openfaceplus.weights.trial import attempt
@@ -90,8 +91,8 @@ class Session:
         options.log_severity_level = 4
         try:
             return onnxruntime.InferenceSession(
-                self._graph, options, providers=["CPUExecutionProvider"]
-            )
+                self._graph, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )  # without its fallback, which prints that the same is tried again
         except (
             errors.Fail,
             errors.InvalidArgument,
@@ -99,9 +100,10 @@ class Session:
             errors.InvalidProtobuf,
             errors.NotImplemented,
             errors.RuntimeException,
+            UnicodeDecodeError,  # of its own words about a name in the graph
         ) as error:
             raise ModelCorrupt(
-                f"{self._name}: no ONNX graph that can be run ({error})",
+                f"{shown(self._name)}: no ONNX graph that can be run ({shown(str(error))[:300]})",
                 remedy="download or export it again",
             ) from None
 
@@ -142,10 +144,12 @@ def run_session(
 
     try:
         return session.run(outputs, feeds)
-    except (errors.Fail, errors.InvalidArgument, errors.RuntimeException) as error:
+    except (
+        errors.Fail, errors.InvalidArgument, errors.RuntimeException, UnicodeDecodeError,
+    ) as error:
         reason = (str(error).strip().splitlines() or ["unknown"])[0]
         raise ModelCorrupt(
-            f"{name}: the graph fails when run ({reason})",
+            f"{shown(name)}: the graph fails when run ({shown(reason)})",
             remedy="export it again, or describe its input in a spec",
             field="spec",
         ) from None

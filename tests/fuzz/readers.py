@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mutate
@@ -68,7 +69,7 @@ def _table(path: Path) -> None:
 def _manifest(path: Path) -> None:
     from openfaceplus import changes, gallery, model_folder
     from openfaceplus.manifest import Manifest
-    from openfaceplus.recipe import Recipe
+    from openfaceplus.stages.represent import read_manifest
     from openfaceplus.weights import embedder_spec, pins
 
     if path.name == "people.json":
@@ -92,8 +93,7 @@ def _manifest(path: Path) -> None:
         assert made is not None and len(made.settings_hash) == 12
         assert all(type(root) is str for root in made.roots)
         if path.name == "representation.json":
-            with contextlib.suppress(KeyError):
-                Recipe.from_dict(made.settings["recipe"])
+            read_manifest(path.parent)
 
 
 def _classifier(path: Path) -> None:
@@ -207,7 +207,7 @@ class Reader:
         os.environ["OPENFACEPLUS_CACHE"] = str(folder / "cache")
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
-        trial.subprocess.run = _forked
+        trial.subprocess = SimpleNamespace(**vars(subprocess) | {"run": _forked})
         for path in self.files:  # libraries load now, and count for no case
             self.check(path, path.read_bytes(), -1)
 
@@ -267,7 +267,11 @@ def _forked(command: list[str], *, timeout: float, **_: Any) -> Any:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)
-        os._exit(trial._main(*command[-3:]))
+        status = 1
+        try:
+            status = trial._main(*command[-3:])
+        finally:  # whatever is raised must not go on in the reader's own code
+            os._exit(status)
     end = time.monotonic() + min(timeout, 5)
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)

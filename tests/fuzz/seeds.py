@@ -14,6 +14,7 @@ import vectors
 import weight_files
 from PIL import Image, features
 
+from openfaceplus import weights
 from openfaceplus.classify.classifier import Classifier, Settings, id_from
 from openfaceplus.faces import Box, Face
 from openfaceplus.gallery import create
@@ -71,12 +72,11 @@ def photos(folder: Path) -> None:
 def _trained(kind: str = "LinearSvm", *, strangers: bool = False, lda_dim: int = 0) -> Classifier:
     x, labels = vectors.faces(len(PEOPLE), 2)
     names = [PEOPLE[label] for label in labels]
-    x = x[:, :16] / np.linalg.norm(x[:, :16], axis=1, keepdims=True)
-    recipe = PROFILES["dlib"].to_dict()
+    recipe, digest = PROFILES["dlib"].to_dict(), weights.find("dlib-resnet").sha256
     return Classifier.train(
         x, names,
         [f"/photos/{CHIPS}/{name}/{number}.png" for number, name in enumerate(names)],
-        recipe=recipe, space="made-up/2v@0", ids=[id_from(name) for name in names],
+        recipe=recipe, space=f"dlib-resnet-v1/2v@{digest[:12]}", ids=[id_from(name) for name in names],
         settings=Settings(kind, lda_dim, 0.05),
         strangers=x[:2] if strangers else None,
     )  # fmt: skip
@@ -210,7 +210,7 @@ def model(folder: Path) -> Path:
     ]  # fmt: skip
     write_table(chips / ALIGNMENT.table, ALIGNMENT.columns, rows)
     write_table(embeddings / REPRESENTATION.table, REPRESENTATION.columns, rows)
-    settings = {"recipe": made.recipe, "space": made.space}
+    settings = {"recipe": made.recipe, "space": made.space, "recut": False}
     Manifest("align", settings, {"ok": 6}, roots=["/photos"]).write(chips / ALIGNMENT.manifest)
     Manifest("represent", settings, {"ok": 6}).write(embeddings / REPRESENTATION.manifest)
     return folder
