@@ -1,5 +1,6 @@
 # make demo   venv, install, and the whole flow on sample photos
 # make test   venv, install, linter, types, docs and test suite (under ten minutes on two cores)
+# make fuzz   thousands of damaged files of every kind, COUNT=1000 of each (minutes)
 # make docs   the documentation site, links checked: build/docs/site/index.html
 #
 # PYTHON=python3.12 names the Python to use; else the first here that is new enough.
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo docs photos test test-heavy lint clean
+.PHONY: demo docs fuzz photos test test-heavy lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: openfaceplus needs Python 3.11 or newer: make PYTHON=python3.11" >&2; exit 1; }
@@ -40,7 +41,13 @@ test: lint docs photos
 photos: $(VENV)/installed-test
 	$(BIN)/python tests/sample_photos.py
 
-test-heavy: $(VENV)/installed-test photos
+# COUNT cases of each kind of file, ten times as many photos.
+COUNT ?= 1000
+SEED ?= 0
+fuzz: $(VENV)/installed-test
+	$(BIN)/python tests/fuzz/fuzz.py --count $(COUNT) --seed $(SEED)
+
+test-heavy: fuzz $(VENV)/installed-test photos
 	$(BIN)/python -m pytest -m heavy
 
 clean:

@@ -162,10 +162,7 @@ def _committed(folder: Path) -> tuple[list[str] | None, list[str]]:
     path = folder / _JOURNAL
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        new, gone = ([str(name) for name in data[key]] for key in ("new", "gone"))
-        if any("\0" in name for name in (*new, *gone)):
-            raise ValueError("a name that no file has")
-        return new, gone
+        return [str(name) for name in data["new"]], [str(name) for name in data["gone"]]
     except (FileNotFoundError, NotADirectoryError):
         return None, []
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:

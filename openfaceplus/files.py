@@ -18,6 +18,7 @@ SHARED = "OPENFACEPLUS_SHARED"
 """The environment variable that, set to 1, lets others read what is written, workers' too."""
 
 _TEMPORARY = re.compile(r"\..+\.\d+-\d+\.tmp", re.DOTALL)
+_LONGEST_NAME = 255  # bytes
 _NAME_BYTES = 200  # leaves room for dots, process and serial number in the 255 bytes of a name
 _serial = itertools.count()
 
@@ -140,10 +141,10 @@ def unwritable(path: Path, error: OSError) -> StorageError:
 def inside(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path | None:
     """``path`` if it lies below the folder ``root`` and no symbolic link leads from there to it.
 
-    None if not. Every path that was read from a file passes here before anything at it is written
-    or deleted; ``root`` itself may be reached by a link.
+    None if not, or if no file can have that path. Every path that was read from a file passes here
+    before anything at it is written or deleted; ``root`` itself may be reached by a link.
     """
-    if ".." in Path(path).parts:
+    if ".." in Path(path).parts or not possible(path):
         return None
     top, place = os.path.abspath(root), os.path.abspath(path)
     if not place.startswith(os.path.join(top, "")):
@@ -154,6 +155,15 @@ def inside(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path |
         if os.path.islink(step):
             return None
     return Path(path)
+
+
+def possible(path: str | os.PathLike[str]) -> bool:
+    """Whether a file may have that path: without NUL, each name of 255 bytes at most."""
+    try:
+        raw = os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return b"\0" not in raw and max(map(len, raw.split(b"/"))) <= _LONGEST_NAME
 
 
 def sweep(folder: str | os.PathLike[str]) -> int:

@@ -59,5 +59,6 @@ class Manifest:
             ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError,
         ) as error:  # fmt: skip
             raise StorageError(
-                f"{shown(path)}: not a manifest ({error})", remedy="delete it and run the stage again"
+                f"{shown(path)}: not a manifest ({error})",
+                remedy="delete it and run the stage again",
             ) from error

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from openfaceplus.changes import LIMIT, Change, Waiting, changing, current, state
 from openfaceplus.classify.classifier import Classifier, id_from
 from openfaceplus.errors import OpenFacePlusError, StorageError
-from openfaceplus.files import atomic_write, shown
+from openfaceplus.files import atomic_write, possible, shown
 from openfaceplus.manifest import Manifest
 from openfaceplus.store.layout import (
     ALIGNMENT,
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 VARIABLE = "OPENFACEPLUS_CLASSIFIER"
 _PLACES = (CLASSIFIER, f"{EMBEDDINGS}/{CLASSIFIER}", f"model/{EMBEDDINGS}/{CLASSIFIER}")
 _TRIES = 50
-_LONGEST = 255  # bytes of the name of a folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ class ModelFolder:
         if (beside / ALIGNMENT.table).is_file():
             return beside
         there = Path(self.read().chips[0]).parent.parent
-        return there if (there / ALIGNMENT.table).is_file() else None
+        return there if os.path.isfile(there / ALIGNMENT.table) else None
 
     @contextmanager
     def change(self) -> Iterator[tuple[Change | None, Change]]:
@@ -154,7 +153,7 @@ def read_people(path: Path) -> dict[str, Person]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         found = [Person(str(key), str(x["name"]), str(x["folder"])) for key, x in data.items()]
-        if any("/" in p.folder or len(os.fsencode(p.folder)) > _LONGEST for p in found):
+        if any("/" in p.folder or not possible(p.folder) for p in found):
             raise ValueError("a person's folder that is none")
         return {person.folder: person for person in found}
     except FileNotFoundError:
@@ -247,12 +246,12 @@ def _relocated(chips: Path | None) -> Callable[[str], str]:
     moved: dict[str, bool] = {}
 
     def here(chip: str) -> str:
-        if chips is None or not chip:
+        if chips is None or not chip or not possible(chip):
             return chip
         root = chip.rsplit("/", 2)[0]
         if root not in moved:
             moved[root] = os.path.realpath(root) != os.path.realpath(chips)
         path = chips.joinpath(*place_of(chip)) if moved[root] else None
-        return chip if path is None or not path.is_file() else str(path)
+        return chip if path is None or not os.path.isfile(path) else str(path)
 
     return here

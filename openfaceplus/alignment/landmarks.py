@@ -25,7 +25,8 @@ class Landmarks:
         except RuntimeError as error:
             reason = shown(str(error).partition("\n")[0])
             raise ModelCorrupt(
-                f"{shown(path)}: not a landmark model of dlib ({reason})", remedy="name another file"
+                f"{shown(path)}: not a landmark model of dlib ({reason})",
+                remedy="name another file",
             ) from error
 
     def find(self, image: np.ndarray, box: Box) -> np.ndarray:

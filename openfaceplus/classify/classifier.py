@@ -283,9 +283,12 @@ class Classifier:
         """Read ``classifier.pkl``. Raises UnsafeFile if it would run code, StorageError if it is
         not a classifier of this version."""
         data = safe.load(path)
-        if data.get("format") != FORMAT or data.get("format_version") not in (2, FORMAT_VERSION):
+        kind, version = data.get("format"), data.get("format_version")
+        known = type(kind) is str and type(version) is int and version in (2, FORMAT_VERSION)
+        if not known or kind != FORMAT:
             raise StorageError(
-                f"{shown(path)}: not a classifier of this version of openfaceplus", remedy="train again"
+                f"{shown(path)}: not a classifier of this version of openfaceplus",
+                remedy="train again",
             )
         try:
             return cls.from_dict(data)

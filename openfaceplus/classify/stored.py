@@ -48,6 +48,11 @@ def check_whole(made: Classifier) -> None:
     _check_values(made)
     if photos and not (made.labels.min() >= 0 and made.labels.max() < people):
         raise ValueError("labels of people who are not there")
+    if not np.bincount(made.labels, minlength=people).all():
+        raise ValueError("people without photos")
+    chips = made.packed_chips
+    if chips.dtype != np.uint8 or np.count_nonzero(chips == 0) != photos:
+        raise ValueError("not as many chips as photos")
 
 
 def _check_values(made: Classifier) -> None:

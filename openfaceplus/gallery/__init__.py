@@ -71,8 +71,16 @@ def load(path: Path | str, space: Space | str | None = None) -> VectorGallery:
 
     Raises StorageError if it is missing or damaged, SpaceMismatch if it is not of ``space``.
     """
-    from openfaceplus.gallery.files import read_header
+    from openfaceplus.errors import StorageError
+    from openfaceplus.files import shown
+    from openfaceplus.gallery.files import HEADER, read_header
 
-    kind = resolve(GALLERIES, read_header(Path(path)).kind, "gallery")
+    name = read_header(Path(path)).kind
+    if name not in GALLERIES:
+        raise StorageError(
+            f"{shown(Path(path) / HEADER)}: tells of a gallery of an unknown kind, {shown(name)}",
+            remedy="update this program, or save the gallery again",
+        )
+    kind = resolve(GALLERIES, name, "gallery")
     made: VectorGallery = kind.load(path, space)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -87,7 +88,7 @@ def remove(
             for parent in {path.parent for path in originals if _is_below(path, roots)}:
                 _remove_if_empty(parent)
         files += photo_folder.forget(name)
-        left = [path for path in originals if path.exists()]
+        left = [path for path in originals if os.path.exists(path)]  # False for odd names
         if chips is not None:
             made = {place_of(row["chip"]) for row in (*aligned, *represented) if row["chip"]}
             files += _drop_chips(chips, sorted(place for place in made if place[0] == there))
@@ -108,7 +109,7 @@ def remove(
             vectors = int((model.labels == enrolled.index(named[0])).sum())
             files += _drop(embeddings, folder, model, enrolled, named[0])
         embeddings.commit()
-    gone = {path for path in originals if not path.exists()} - set(files)
+    gone = {path for path in originals if not os.path.exists(path)} - set(files)
     if chips is None and not originals and not folder.stands_alone:
         gone.add(folder.embeddings.resolve().parent / CHIPS / ALIGNMENT.table)
     return Receipt(
@@ -201,14 +202,14 @@ def _drop_chips(change: Change, places: Sequence[tuple[str, str]]) -> list[Path]
     paths = []
     for place in places:
         path = change.folder.joinpath(*place)
-        if inside(change.folder, path) and path.is_file():
+        if inside(change.folder, path) and os.path.isfile(path):
             change.remove("/".join(place))
             paths.append(path)
     return paths
 
 
 def _inside(folder: Path) -> Iterator[Path]:
-    return folder.iterdir() if folder.is_dir() and not folder.is_symlink() else iter(())
+    return folder.iterdir() if os.path.isdir(folder) and not folder.is_symlink() else iter(())
 
 
 def _delete(paths: Iterable[Path]) -> list[Path]:

@@ -145,7 +145,10 @@ def run_session(
     try:
         return session.run(outputs, feeds)
     except (
-        errors.Fail, errors.InvalidArgument, errors.RuntimeException, UnicodeDecodeError,
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.RuntimeException,
+        UnicodeDecodeError,
     ) as error:
         reason = (str(error).strip().splitlines() or ["unknown"])[0]
         raise ModelCorrupt(

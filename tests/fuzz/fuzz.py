@@ -48,9 +48,10 @@ class Finding:
 
 def run(
     kind: str, numbers: Iterable[int], good: Path, folder: Path, seed: int = 0,
-    seconds: float = SECONDS,
+    seconds: float = SECONDS, refusals: list[int] | None = None,
 ) -> Iterator[Finding]:  # fmt: skip
-    """The findings among the cases of those numbers, made from the files in ``good``."""
+    """The findings among the cases of those numbers, made from the files in ``good``;
+    the numbers of those that were refused as they should be are added to ``refusals``."""
     process = None
     for number in numbers:
         try:
@@ -62,7 +63,9 @@ def run(
             watch = threading.Timer(seconds, lambda p=process, e=late: (e.set(), p.kill()))
             watch.start()
             try:
-                what = answer(process.ask(pickle.dumps(number)))
+                what, refused = answer(process.ask(pickle.dumps(number)))
+                if refused and refusals is not None:
+                    refusals.append(number)
             finally:
                 watch.cancel()
         except Died:
@@ -94,10 +97,16 @@ def main() -> int:
         count = args.count * COUNTS.get(kind, 1)
         numbers = range(count) if args.only is None else (args.only,)
         found = 0
-        for finding in run(kind, numbers, keep / kind / "good", keep / kind, args.seed):
+        refusals: list[int] = []
+        for finding in run(
+            kind, numbers, keep / kind / "good", keep / kind, args.seed, refusals=refusals
+        ):
             say(finding)
             found += 1
-        say(f"{kind}: {len(numbers)} cases of seed {args.seed}, {found} findings")
+        say(
+            f"{kind}: {len(numbers)} cases of seed {args.seed}, {len(refusals)} refused in a line "
+            f"of ours, {found} findings"
+        )
         total += found
     if not total and args.keep is None:
         shutil.rmtree(keep)

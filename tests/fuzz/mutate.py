@@ -34,6 +34,11 @@ _NODES: list[Any] = [
 ]  # fmt: skip
 
 
+def chance(seed: int, kind: str, number: int) -> random.Random:
+    """What decides a case."""
+    return random.Random(f"{seed} {kind} {number}")
+
+
 def case(files: list[Path], chance: random.Random) -> tuple[Path, bytes]:
     """One of ``files``, and its content changed."""
     path = chance.choice(files)
@@ -102,7 +107,9 @@ def _text(data: bytes, chance: random.Random) -> bytes:
     lines = text.splitlines(keepends=True)
     if chance.random() < 0.3 and lines:
         at = chance.randrange(len(lines))
-        lines[at : at + 1] = chance.choice(([], lines[at : at + 1] * 2, lines[: at + 1], [lines[0]]))
+        lines[at : at + 1] = chance.choice(
+            ([], lines[at : at + 1] * 2, lines[: at + 1], [lines[0]])
+        )
         text = "".join(lines)
     else:
         cells = list(re.finditer(r"[^,\n]+", text))
@@ -230,7 +237,17 @@ def _graph(data: bytes, chance: random.Random) -> bytes:
     node = chance.choice(made.graph.node)
     what = chance.randrange(6)
     if what == 0:
-        operators = ("Reshape", "Conv", "Gather", "Tile", "Expand", "Loop", "Pad", "Resize", "Slice")
+        operators = (
+            "Reshape",
+            "Conv",
+            "Gather",
+            "Tile",
+            "Expand",
+            "Loop",
+            "Pad",
+            "Resize",
+            "Slice",
+        )
         node.op_type = chance.choice((*operators, "OneHot", "Range", "ConstantOfShape", "x"))
     elif what == 1 and node.attribute:
         attribute = chance.choice(node.attribute)

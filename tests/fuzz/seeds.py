@@ -76,7 +76,7 @@ def _trained(kind: str = "LinearSvm", *, strangers: bool = False, lda_dim: int =
     return Classifier.train(
         x, names,
         [f"/photos/{CHIPS}/{name}/{number}.png" for number, name in enumerate(names)],
-        recipe=recipe, space=f"dlib-resnet-v1/2v@{digest[:12]}", ids=[id_from(name) for name in names],
+        recipe=recipe, space=f"dlib-resnet-v1/2v@{digest[:12]}", ids=list(map(id_from, names)),
         settings=Settings(kind, lda_dim, 0.05),
         strangers=x[:2] if strangers else None,
     )  # fmt: skip
@@ -147,7 +147,6 @@ def state_dicts(folder: Path) -> None:
 
 
 def torch7(folder: Path) -> None:
-    conv, norm, linear = LAYERS
     modules = [
         ("nn.SpatialConvolutionMM", {"weight": np.ones((4, 12), "f4"), "bias": np.ones(4, "f4")}),
         ("nn.SpatialBatchNormalization", {
@@ -198,9 +197,11 @@ def model(folder: Path) -> Path:
     places = [str(chips / Path(chip).relative_to(f"/photos/{CHIPS}")) for chip in made.chips]
     lines = [",".join(map("{:.9g}".format, vector)) for vector in made.vectors.tolist()]
     (embeddings / "reps.csv").write_text("\n".join(lines) + "\n")
-    text = "".join(f"{label + 1},{place}\n" for label, place in zip(made.labels, places))
+    text = "".join(
+        f"{label + 1},{place}\n" for label, place in zip(made.labels, places, strict=True)
+    )
     (embeddings / "labels.csv").write_text(text)
-    people = {key: {"name": n, "folder": n} for key, n in zip(made.ids, made.people)}
+    people = {key: {"name": n, "folder": n} for key, n in zip(made.ids, made.people, strict=True)}
     (embeddings / "people.json").write_text(json.dumps(people))
     face = Face(Box(1, 2, 30, 40), 0.5, np.ones((5, 2), np.float32))
     rows = [
