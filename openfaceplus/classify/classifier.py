@@ -15,8 +15,8 @@ import numpy as np
 from openfaceplus.classify import kinds
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import FAR, OpenSetRule, Threshold
-from openfaceplus.classify.stored import check_whole, pack, unpack
-from openfaceplus.errors import OpenFacePlusError, SpaceMismatch, StorageError, TrainingError
+from openfaceplus.classify.stored import ALTERED, check_whole, pack, unpack, version_of
+from openfaceplus.errors import SpaceMismatch, StorageError, TrainingError
 from openfaceplus.faces import Decision
 from openfaceplus.files import shown
 from openfaceplus.version import __version__
@@ -264,8 +264,7 @@ class Classifier:
                 settings=settings, strangers=strangers,
             )  # fmt: skip
         people, ids, vectors = unpack(data["people"]), unpack(data["ids"]), data["vectors"]
-        namer = data["namer"]
-        if namer is not None:
+        if (namer := data["namer"]) is not None:
             namer = kinds.from_dict(namer, len(people), vectors.shape[1])
         made = cls(
             people, ids, vectors, labels, data["chips"], strangers, recipe, space, settings, namer,
@@ -283,18 +282,14 @@ class Classifier:
         """Read ``classifier.pkl``. Raises UnsafeFile if it would run code, StorageError if it is
         not a classifier of this version."""
         data = safe.load(path)
-        kind, version = data.get("format"), data.get("format_version")
-        known = type(kind) is str and type(version) is int and version in (2, FORMAT_VERSION)
-        if not known or kind != FORMAT:
+        if version_of(data, FORMAT) not in (2, FORMAT_VERSION):
             raise StorageError(
                 f"{shown(path)}: not a classifier of this version of openfaceplus",
                 remedy="train again",
             )
         try:
             return cls.from_dict(data)
-        except (
-            OpenFacePlusError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
-        ) as error:  # fmt: skip
+        except ALTERED as error:
             raise StorageError(
                 f"{shown(path)}: the classifier is incomplete or altered ({shown(str(error))})",
                 remedy="train again",

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from openfaceplus.classify import svm
 from openfaceplus.classify.names import KINDS
+from openfaceplus.errors import OpenFacePlusError
 
 if TYPE_CHECKING:
     from openfaceplus.classify.classifier import Classifier
+
+ALTERED = (
+    OpenFacePlusError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
+)  # fmt: skip
+"""What making a classifier of an altered file raises."""
+
+
+def version_of(data: dict[str, Any], form: str) -> int | None:
+    """The version of the format ``form`` that a file's values are in; None if they are not."""
+    kind, version = data.get("format"), data.get("format_version")
+    return version if type(kind) is str and kind == form and type(version) is int else None
 
 
 def pack(texts: Iterable[str]) -> np.ndarray:

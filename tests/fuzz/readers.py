@@ -207,6 +207,8 @@ class Reader:
         found = (path for path in good.rglob("*") if path.is_file())
         self.files = sorted(path for path in found if path.name not in ("others", "blank.png"))
         self.files = [path for path in self.files if ".changes" not in path.parts]
+        with open(os.devnull, "wb") as nothing:  # libtiff says what it thinks of damaged files
+            os.dup2(nothing.fileno(), 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
         trial.subprocess = SimpleNamespace(**vars(subprocess) | {"run": _forked})
