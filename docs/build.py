@@ -34,7 +34,8 @@ GUIDE = {
     "Use it well": ["What it is for, and what not", "Files, and deleting them", "Exit status"],
 }  # fmt: skip
 PAPERS = {"Accuracy": "accuracy", "Performance": "performance", "Detectors and embedders": "models"}
-PROJECT = {"How it is built": DOCS / "architecture.md", "Contributing": ROOT / "CONTRIBUTING.md",
+PROJECT = {"How it is built": DOCS / "architecture.md", "Security": DOCS / "security.md",
+           "Contributing": ROOT / "CONTRIBUTING.md",
            "Changes": ROOT / "CHANGELOG.md"}  # fmt: skip
 ELSEWHERE = re.compile(r"""<(?:script|img|link|iframe)\b[^>]*?(?:src|href)=["']?(?:https?:)?//""")
 
