@@ -264,8 +264,7 @@ class Classifier:
                 settings=settings, strangers=strangers,
             )  # fmt: skip
         people, ids, vectors = unpack(data["people"]), unpack(data["ids"]), data["vectors"]
-        if (namer := data["namer"]) is not None:
-            namer = kinds.from_dict(namer, len(people), vectors.shape[1])
+        namer = kinds.from_dict(data["namer"], len(people), vectors.shape[1])
         made = cls(
             people, ids, vectors, labels, data["chips"], strangers, recipe, space, settings, namer,
             OpenSetRule.from_dict(data["rule"], labels, ids, space),

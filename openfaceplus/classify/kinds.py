@@ -73,11 +73,13 @@ def to_dict(namer: Namer) -> dict[str, Any]:
     return {"form": type(namer).__name__, **parts}
 
 
-def from_dict(data: dict[str, Any], people: int, dimensions: int) -> Namer:
-    """The inverse of ``to_dict``, for so many people and dimensions.
+def from_dict(data: dict[str, Any] | None, people: int, dimensions: int) -> Namer | None:
+    """The inverse of ``to_dict``, for so many people and dimensions; None of None.
 
     Raises KeyError, TypeError, AttributeError or ValueError for anything else.
     """
+    if data is None:
+        return None
     namer = _made(data)
     if isinstance(namer, Machine):
         namer.check(people, dimensions)
