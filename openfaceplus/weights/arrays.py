@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,18 +13,25 @@ _DTYPE = re.compile(r"\|b1|[<|][iu]1|<[iu][248]|<f[248]|<U[1-9][0-9]{0,8}")
 _DIMENSIONS = 32
 
 
-def view(dtype: Any, shape: Sequence[Any], data: Any, start: Any) -> np.ndarray:
-    """The array of numbers, booleans or strings that lies in ``data`` from ``start``; no copy.
-
-    ``data`` is bytes or a mapped file. Raises ValueError or TypeError where it does not fit.
-    """
+def check(dtype: Any, shape: Any) -> np.dtype:
+    """The dtype of such an array. Raises ValueError or TypeError where there can be none."""
     import numpy as np
 
     if type(dtype) is not str or not _DTYPE.fullmatch(dtype):
         raise ValueError(f"an array of dtype {dtype!r:.20}")
     if len(shape) > _DIMENSIONS or any(type(side) is not int or side < 0 for side in shape):
         raise ValueError("an array of impossible shape")
-    kind, count = np.dtype(dtype), math.prod(shape)
+    return np.dtype(dtype)
+
+
+def view(dtype: Any, shape: Any, data: Any, start: Any) -> np.ndarray:
+    """The array of numbers, booleans or strings that lies in ``data`` from ``start``; no copy.
+
+    ``data`` is bytes or a mapped file. Raises ValueError or TypeError where it does not fit.
+    """
+    import numpy as np
+
+    kind, count = check(dtype, shape), math.prod(shape)
     if type(start) is not int or not 0 <= start <= len(data) - count * kind.itemsize:
         raise ValueError("an array reaches beyond the file")
     if not count:  # NumPy takes no empty buffer
@@ -47,7 +53,9 @@ def plain(array: Any) -> np.ndarray:
 
     kind = type(array)
     if kind is not np.ndarray:
-        raise TypeError(f"{kind.__module__}.{kind.__qualname__} is not plain data")
+        raise TypeError(
+            f"{kind.__module__}.{kind.__qualname__} is not plain data, or too large or too deep"
+        )
     dtype = array.dtype
     if dtype.kind not in "biufU" or not dtype.itemsize or dtype.metadata or dtype.char == "g":
         raise TypeError(f"an array of {dtype} is not plain data")

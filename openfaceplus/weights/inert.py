@@ -1,34 +1,32 @@
-"""Reads pickles without running them: nothing is imported, looked up or called.
+"""Reads pickles without running them: nothing is imported or looked up, and no code of theirs runs.
 
-A pickle is a program. Here Python's own disassembler splits it into opcodes, and the few that
-data needs are carried out. What the file would call must be in a table of the caller's, from
-names to functions that only describe data; any other name ends the reading.
-
+A pickle is a program. Python's own reader reads it, held to the opcodes that data needs; what the
+file would call must be in a table of functions that only describe data, or the reading ends.
 Nothing is allocated that the bytes left in the file could not fill.
 """
 
 from __future__ import annotations
 
-import contextlib
+import pickle
 import struct
 from collections.abc import Callable, Mapping
-from itertools import chain, islice
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, ClassVar
 
 _LONGEST = 10_000_000  # reads of the stream; an opcode and its argument take one each
 _LINE = 1024  # bytes of a name
-_BEHIND = 1000  # opcodes searched for a call behind one that is not understood
-_PUSHED = frozenset((
-    "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
-    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
-))  # fmt: skip
-_MADE: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple,
-}  # fmt: skip
-_RUNS = frozenset(("OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"))
-DAMAGE = (ValueError, TypeError, LookupError, OverflowError, MemoryError, struct.error)
-"""What ``Pickle.read`` raises where a stream is cut off or holds something else than data."""
+_DATA = """
+    PROTO STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT
+    STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
+    BINBYTES SHORT_BINBYTES BINBYTES8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3
+    EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET
+    GLOBAL STACK_GLOBAL INST REDUCE PERSID BINPERSID
+"""
+_RUNS = {getattr(pickle, name)[0]: name for name in ("OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")}
+DAMAGE = (
+    ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError, EOFError,
+    Warning, struct.error, pickle.UnpicklingError,
+)  # fmt: skip
+"""What ``Pickle.load`` raises where a stream is cut off or holds something else than data."""
 
 
 class Foreign(Exception):
@@ -39,7 +37,12 @@ class Bounded:
     """A file that refuses to read more than it has, before memory is taken for it."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self.file, self.left, self.reads = file, size - file.tell(), 0
+        self.file, self.size, self.reads = file, size, 0
+
+    @property
+    def left(self) -> int:
+        """Bytes from here to its end."""
+        return self.size - self.file.tell()
 
     def read(self, count: int) -> bytes:
         self.reads += 1
@@ -47,109 +50,74 @@ class Bounded:
             raise ValueError("too many values outside arrays")
         if not 0 <= count <= self.left:
             raise ValueError(f"cut off: {count} bytes announced, {self.left} left")
-        self.left -= count
         return self.file.read(count)
 
     def readline(self) -> bytes:
-        line = self.file.readline(_LINE)
-        self.left -= len(line)
-        return line
+        return self.file.readline(_LINE)
 
 
-class Known:
-    """What a name in the table stands for; ``make``, if any, gets the arguments of its calls."""
+class _Memo(dict[int, Any]):
+    def __getitem__(self, index: int) -> Any:
+        value = super().__getitem__(index)
+        # Containers met twice could make cycles, or trees exponentially larger than the file.
+        if isinstance(value, list | dict) or (isinstance(value, tuple) and value):
+            raise ValueError("it refers to a container twice")
+        return value
 
-    def __init__(self, make: Callable[..., Any] | None = None) -> None:
-        self.make = make
+
+class _Opcodes(dict[int, Any]):
+    def __missing__(self, code: int) -> Any:
+        if code in _RUNS:
+            raise Foreign(f"pickle opcode {_RUNS[code]}")
+        raise ValueError(f"opcode {code} is not one that data needs")
 
 
-class Pickle:
-    """One pickle in ``stream``; reading it stops at its end.
+class Pickle(pickle._Unpickler):
+    """The pickle that begins in ``stream``; ``load`` stops at its end.
 
-    ``build`` gets what a call made and the state that the pickle sets on it, and returns what
-    takes its place. ``persistent`` turns persistent ids into data, where there may be such.
+    ``known`` says what stands for the names in it.
     """
 
-    def __init__(
-        self,
-        stream: Bounded,
-        known: Mapping[str, Known],
-        build: Callable[[Any, Any], Any],
-        persistent: Callable[[Any], Any] | None = None,
-    ) -> None:
-        self.stream, self.known, self.build, self.persistent = stream, known, build, persistent
-        self.stack: list[Any] = []
-        self.marks: list[int] = []  # heights of the stack
-        self.memo: dict[int, Any] = {}
+    dispatch = _Opcodes({
+        getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
+        for name in _DATA.split()
+    })  # fmt: skip
+    known: ClassVar[Mapping[str, Any]]
+    stack: list[Any]
+    metastack: list[list[Any]]
+    pop_mark: Callable[[], list[Any]]
 
-    def read(self) -> Any:
+    def __init__(self, stream: Bounded) -> None:
+        super().__init__(stream, encoding="bytes")
+        self.stream, self.memo = stream, _Memo()
+
+    def load(self) -> Any:
         """The data. Raises Foreign, or one of ``DAMAGE``."""
-        import pickletools  # which files of today's format do not need
+        value = super().load()
+        if self.stack or self.metastack:
+            raise ValueError("it holds more than one value")
+        return value
 
-        opcodes = pickletools.genops(self.stream)  # type: ignore[arg-type]
-        for step in opcodes:
-            name, argument = step[0].name, step[1]
-            if name == "STOP":
-                break
-            if name in _PUSHED:
-                self.stack.append(argument)
-            elif name in _MADE:
-                self.stack.append(_MADE[name]())
-            elif name in _STEPS:
-                _STEPS[name](self, argument)
-            elif name == "BINPERSID" and self.persistent:
-                self.stack.append(self.persistent(self.stack.pop()))
-            else:
-                self.refuse(step, opcodes)
-        (result,) = self.stack
-        return result
+    def build(self, target: Any, state: Any) -> Any:
+        """What takes the place of ``target`` when the pickle sets that state on it."""
+        raise ValueError("a state of what has none")
 
-    def refuse(self, first: Any, opcodes: Any) -> NoReturn:
-        name = first[0].name
-        if name in _RUNS:
-            raise Foreign(f"pickle opcode {name}")
-        # Pickles of older protocols are not understood before their calls.
-        with contextlib.suppress(*DAMAGE, Warning):
-            for opcode, argument, _ in chain([first], islice(opcodes, _BEHIND)):
-                if opcode.name in {"GLOBAL", "INST"}:
-                    self.find(argument.replace(" ", "."))
-        raise ValueError(f"opcode {name} is not one that data needs")
+    def persistent_load(self, identity: Any) -> Any:
+        raise Foreign("a persistent id")
 
-    def find(self, name: str) -> None:
-        if name not in self.known:
-            raise Foreign(name)
-        self.stack.append(self.known[name])
-
-    def pop_mark(self) -> list[Any]:
-        height = self.marks.pop()
-        items = self.stack[height:]
-        del self.stack[height:]
-        return items
-
-    def pop(self, count: int) -> list[Any]:
-        if count > len(self.stack) - (self.marks[-1] if self.marks else 0):
-            raise ValueError("its stack runs empty")
-        items = self.stack[-count:]
-        del self.stack[-count:]
-        return items
-
-    def found(self) -> None:
-        module, name = self.pop(2)
-        self.find(f"{module}.{name}")
-
-    def call(self) -> None:
-        function, arguments = self.pop(2)
-        if type(function) is not Known or not function.make or type(arguments) is not tuple:
-            raise ValueError("a call of what is no function")
-        self.stack.append(function.make(*arguments))
+    def find_class(self, module: str, name: str) -> Any:
+        if f"{module}.{name}" not in self.known:
+            raise Foreign(f"{module}.{name}")
+        return self.known[f"{module}.{name}"]
 
     def set_state(self) -> None:
-        self.stack.append(self.build(*self.pop(2)))
+        state = self.stack.pop()
+        self.stack[-1] = self.build(self.stack[-1], state)
 
-    def extend(self, items: list[Any]) -> None:
-        if type(self.stack[-1]) is not list:
-            raise ValueError("items without a list")
-        self.stack[-1].extend(items)
+    def new_dict(self) -> None:
+        items = self.pop_mark()
+        self.stack.append({})
+        self.update(items)
 
     def update(self, items: list[Any]) -> None:
         keys = items[::2]
@@ -158,34 +126,11 @@ class Pickle:
             raise ValueError("a dict's keys must be str")
         self.stack[-1].update(zip(keys, items[1::2], strict=True))
 
-    def recall(self, index: int) -> None:
-        value = self.memo[index]
-        # Containers met twice could make cycles, or trees exponentially larger than the file.
-        if isinstance(value, list | dict) or (isinstance(value, tuple) and value):
-            raise ValueError("it refers to a container twice")
-        self.stack.append(value)
-
-
-_STEPS: dict[str, Callable[[Pickle, Any], Any]] = {
-    "PROTO": lambda p, _: None,
-    "FRAME": lambda p, _: None,  # frames only help other readers to read ahead
-    "MARK": lambda p, _: p.marks.append(len(p.stack)),
-    "TUPLE": lambda p, _: p.stack.append(tuple(p.pop_mark())),
-    "TUPLE1": lambda p, _: p.stack.append(tuple(p.pop(1))),
-    "TUPLE2": lambda p, _: p.stack.append(tuple(p.pop(2))),
-    "TUPLE3": lambda p, _: p.stack.append(tuple(p.pop(3))),
-    "APPEND": lambda p, _: p.extend(p.pop(1)),
-    "APPENDS": lambda p, _: p.extend(p.pop_mark()),
-    "SETITEM": lambda p, _: p.update(p.pop(2)),
-    "SETITEMS": lambda p, _: p.update(p.pop_mark()),
-    "MEMOIZE": lambda p, _: p.memo.update({len(p.memo): p.stack[-1]}),
-    "BINPUT": lambda p, index: p.memo.update({index: p.stack[-1]}),
-    "LONG_BINPUT": lambda p, index: p.memo.update({index: p.stack[-1]}),
-    "BINGET": lambda p, index: p.recall(index),
-    "LONG_BINGET": lambda p, index: p.recall(index),
-    "GLOBAL": lambda p, name: p.find(name.replace(" ", ".")),
-    "STACK_GLOBAL": lambda p, _: p.found(),
-    "NEWOBJ": lambda p, _: p.call(),
-    "REDUCE": lambda p, _: p.call(),
-    "BUILD": lambda p, _: p.set_state(),
-}
+    dispatch |= {
+        pickle.FRAME[0]: lambda self: self.read(8),  # only helps other readers to read ahead
+        pickle.NEWOBJ[0]: dispatch[pickle.REDUCE[0]],
+        pickle.BUILD[0]: set_state,
+        pickle.DICT[0]: new_dict,
+        pickle.SETITEM[0]: lambda self: self.update([self.stack.pop(-2), self.stack.pop()]),
+        pickle.SETITEMS[0]: lambda self: self.update(self.pop_mark()),
+    }

@@ -13,14 +13,14 @@ import math
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
 from openfaceplus.errors import ModelCorrupt, UnsafeFile
 from openfaceplus.files import shown
 from openfaceplus.weights import arrays
-from openfaceplus.weights.inert import DAMAGE, Bounded, Foreign, Known, Pickle
+from openfaceplus.weights.inert import DAMAGE, Bounded, Foreign, Pickle
 from openfaceplus.weights.source import open_regular
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -47,6 +47,7 @@ class _Tensor:
         if type(storage) is not _Storage or any(type(n) is not int or n < 0 for n in numbers):
             raise ValueError("a tensor that is none")
         last = start + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+        arrays.check(storage.dtype, shape)
         count = math.prod(shape)
         # Strides of 0 could make a tensor of any size of one number.
         if count > storage.count or (count and last >= storage.count):
@@ -83,7 +84,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
                 "it was run",
                 remedy="name a file of weights alone (a state dict)",
             ) from None
-        except (*DAMAGE, OSError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        except (*DAMAGE, OSError, RuntimeError, zipfile.BadZipFile) as error:
             raise ModelCorrupt(
                 f"{shown(path)}: no torch state dict, or damaged ({shown(str(error)[:200])})",
                 remedy="name the right file, or download it again",
@@ -120,8 +121,9 @@ def _read_zip(file: BinaryIO, size: int) -> Any:
         if order in names and archive.read(order) != b"little":
             raise ValueError("its numbers are of foreign byte order")
         text = archive.read(listed)
-        found, storages = _tree(Bounded(io.BytesIO(text), len(text)))
-        for key, storage in storages.items():
+        pickle = _StateDict(Bounded(io.BytesIO(text), len(text)))
+        found = pickle.load()
+        for key, storage in pickle.storages.items():
             data = archive.read(f"{folder}data/{key}")
             storage.values = arrays.view(storage.dtype, (storage.count,), data, 0)
     return found
@@ -131,12 +133,13 @@ def _read_row(file: BinaryIO, size: int) -> Any:
     """What pickles in a row hold."""
     file.seek(0)
     stream = Bounded(file, size)
-    magic, version, _ = (_tree(stream)[0] for _ in range(3))
+    magic, version, _ = (_StateDict(stream).load() for _ in range(3))
     if (magic, version) != (_MAGIC, 1001):
         raise ValueError("it begins otherwise than torch's files")
-    found, storages = _tree(stream)
-    for key in _tree(stream)[0]:
-        storage = storages[key]
+    pickle = _StateDict(stream)
+    found = pickle.load()
+    for key in _StateDict(stream).load():
+        storage = pickle.storages[key]
         (count,) = struct.unpack("<q", stream.read(8))
         if count != storage.count:
             raise ValueError("a storage of another size than its tensors'")
@@ -145,33 +148,34 @@ def _read_row(file: BinaryIO, size: int) -> Any:
     return found
 
 
-def _tree(stream: Bounded) -> tuple[Any, dict[str, _Storage]]:
-    """What a pickle holds, its tensors described, and the storages that it names."""
-    storages: dict[str, _Storage] = {}
+class _StateDict(Pickle):
+    """What a pickle holds, its tensors described, and the ``storages`` that it names."""
 
-    def storage(identity: Any) -> _Storage:
-        what, kind, key, _, count, *view = identity
-        whole = what == "storage" and view in ([], [None]) and count >= 0
-        if not whole or type(key) is not str or type(count) is not int:
+    known: ClassVar = {
+        "collections.OrderedDict": lambda: {},
+        "torch._utils._rebuild_tensor": _Tensor,
+        "torch._utils._rebuild_tensor_v2": _Tensor,
+        "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
+        **{f"torch.{name}Storage": dtype for name, dtype in _KINDS.items()},
+        **{f"torch.cuda.{name}Storage": dtype for name, dtype in _KINDS.items()},
+    }
+
+    def __init__(self, stream: Bounded) -> None:
+        super().__init__(stream)
+        self.storages: dict[str, _Storage] = {}
+
+    def persistent_load(self, identity: Any) -> _Storage:
+        what, dtype, key, _, count, *view = identity
+        known = what == "storage" and dtype in _KINDS.values()
+        if not known or view not in ([], [None]) or type(key) is not str:
             raise ValueError("a storage that is none")
-        made = storages.setdefault(key, _Storage(kinds[kind], count))
-        if (made.dtype, made.count) != (kinds[kind], count):
+        arrays.check(dtype, (count,))
+        made = self.storages.setdefault(key, _Storage(dtype, count))
+        if (made.dtype, made.count) != (dtype, count):
             raise ValueError("a storage of two kinds")
         return made
 
-    kinds = {Known(): dtype for dtype in _KINDS.values()}
-    names = {f"torch.{name}Storage": kind for name, kind in zip(_KINDS, kinds, strict=True)}
-    names |= {name.replace("torch.", "torch.cuda."): kind for name, kind in names.items()}
-    known = names | {
-        "collections.OrderedDict": Known(lambda: {}),
-        "torch._utils._rebuild_tensor": Known(_Tensor),
-        "torch._utils._rebuild_tensor_v2": Known(_Tensor),
-        "torch._utils._rebuild_parameter": Known(lambda tensor, *_: tensor),
-    }
-
-    def build(target: Any, state: Any) -> Any:
+    def build(self, target: Any, state: Any) -> Any:
         if type(target) is not dict:  # whose versions of modules are of no use here
             raise ValueError("a state of what is no state dict")
         return target
-
-    return Pickle(stream, known, build, storage).read(), storages
