@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -40,13 +40,6 @@ class Policy:
     per: str = "face"
     threshold: float | None = None
     prior: float = PRIOR
-    sure: InitVar[object] = field(default=None, kw_only=True)
-
-    def __post_init__(self, sure: object) -> None:
-        if sure is not None:
-            raise UsageError(
-                "sure= has a new name", field="sure", remedy="call it confidence_level"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +130,6 @@ class Model:
         threshold: float | None = None,
         prior: float = PRIOR,
         max_pixels: int = MAX_PIXELS,
-        sure: None = None,
     ) -> list[Decision]:
         """Who is in a photo: one decision a face, from left to right; none if no face is found.
 
@@ -147,7 +139,7 @@ class Model:
         the photo cannot be read, UsageError for rates that make no sense.
         """
         (found,) = self.pipeline.look([photo], largest=largest, max_pixels=max_pixels)
-        return self.judge(found, Policy(far, confidence_level, per, threshold, prior, sure=sure))
+        return self.judge(found, Policy(far, confidence_level, per, threshold, prior))
 
     def identify_many(
         self,

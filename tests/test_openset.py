@@ -16,7 +16,7 @@ from openfaceplus.classify.rule import SMALL, OpenSetRule
 from openfaceplus.classify.stored import check_whole
 from openfaceplus.errors import UsageError
 from openfaceplus.evaluate.metrics import reliability
-from openfaceplus.model import Model, Policy
+from openfaceplus.model import Model
 from openfaceplus.weights import safe
 
 FULL = openset.ScoreParams(center=np.eye(1, 128, dtype=np.float32)[0])
@@ -388,9 +388,3 @@ def test_what_is_trained_and_decided_shows_in_one_short_line(measured):
     assert re.fullmatch(
         r"\[<p0000, confidence \d\.\d\d>, <unknown, closest p0000, confidence \d\.\d\d>\]", shown
     )
-
-
-def test_the_old_word_for_the_confidence_is_refused_by_its_name():
-    with pytest.raises(UsageError, match=r"sure= .*confidence_level") as refused:
-        Policy(far=0.01, sure=0.95)
-    assert refused.value.field == "sure"

@@ -8,7 +8,6 @@ before, meets only whole ones. Nothing is pickled.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ import numpy as np
 
 from openfaceplus.errors import StorageError
 from openfaceplus.files import atomic_write, shown
+from openfaceplus.weights import sha256_of
 
 FORMAT = "openfaceplus gallery"
 VERSION = 1
@@ -129,9 +129,3 @@ def part_file(folder: Path, header: Header, part: str) -> Path:
     if part == "index" and wanted != sha256_of(path):
         raise StorageError(f"{shown(path)}: damaged, its hash is wrong", remedy=_REMEDY)
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file as hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
