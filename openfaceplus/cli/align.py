@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 from openfaceplus.words import counted
 
 OPENFACE_LANDMARKS = ("outerEyesAndNose", "innerEyesAndBottomLip")
@@ -134,7 +134,7 @@ def _mean(args: argparse.Namespace) -> int:
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,
     )  # fmt: skip
     if args.json:
-        common.print_json({"photos": count, "mean": str(args.modelDir / "mean.csv")})
+        print_json({"photos": count, "mean": str(args.modelDir / "mean.csv")})
     else:
         say(
             f"mean and deviation of landmarks of {counted(count, 'face')}: "

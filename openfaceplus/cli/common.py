@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from openfaceplus.cli import options
-from openfaceplus.cli.output import finite, line, listen, print_json, say
+from openfaceplus.cli.output import line, listen, print_json, say
 from openfaceplus.cli.problems import OK, SOME_FAILED, stop
 from openfaceplus.errors import UsageError
 from openfaceplus.files import sharing
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openfaceplus.stages.summary import Summary
 
 _MOST_BYTES = 1 << 30  # of a photo on standard input
-__all__ = ["OK", "SOME_FAILED", "finite", "line", "print_json", "say"]  # and what is below
+__all__ = ["OK", "SOME_FAILED"]  # and what is below
 STATUSES = "exit status: 0 all done, 1 some photos failed, 2 nothing could be done, 130 interrupted"
 
 

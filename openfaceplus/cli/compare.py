@@ -6,7 +6,7 @@ import argparse
 from itertools import combinations
 
 from openfaceplus.cli import common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 
 
 def script(argv: list[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def _compare(args: argparse.Namespace) -> int:
         difference = vectors[first] - vectors[second]
         squared = float(difference @ difference)
         if args.json:
-            common.print_json({"first": first, "second": second, "squared_l2": round(squared, 6)})
+            print_json({"first": first, "second": second, "squared_l2": round(squared, 6)})
         else:
             say(f"Comparing {first} with {second}.")
             say(f"  + Squared l2 distance between representations: {squared:0.3f}")

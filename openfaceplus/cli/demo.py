@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common, infer, train
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 
 PICTURE = "demo.png"
 
@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr if args.json else sys.stdout):
         status, result = _demo(args)
     if args.json and result is not None:
-        common.print_json(result)
+        print_json(result)
     return status
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import finite, print_json, say
 
 if TYPE_CHECKING:
     from openfaceplus.evaluate.protocols import Pair
@@ -101,7 +101,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,
     )  # fmt: skip
     result = measure(folder)
-    text = json.dumps(common.finite(result), indent=1)
+    text = json.dumps(finite(result), indent=1)
     from openfaceplus.files import atomic_write
 
     with atomic_write(args.output / f"{args.kind}.json") as file:
@@ -110,7 +110,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     with atomic_write(args.output / f"{args.kind}.txt") as file:
         file.write("".join(f"{line}\n" for line in table).encode())
     if args.json:
-        common.print_json(result)
+        print_json(result)
     else:
         say(*table)
         say(f"written to {args.output}: {args.kind}.json, {args.kind}.txt and plots")

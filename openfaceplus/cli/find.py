@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 from openfaceplus.cli.verify import add_comparison, comparison_of, measure_of
 from openfaceplus.words import counted
 
@@ -93,7 +93,7 @@ def _find(args: argparse.Namespace) -> int:
 
         def tell(result: dict[str, Any]) -> None:
             if args.json:
-                common.print_json(_as_dict(args.unknowns, result))
+                print_json(_as_dict(args.unknowns, result))
             else:
                 _print(args.unknowns, result)
             advance[0]()
@@ -103,7 +103,7 @@ def _find(args: argparse.Namespace) -> int:
             jobs=args.jobs, progress=progress, begin=begin, tell=tell,
         )  # fmt: skip
     if args.json:
-        common.print_json(
+        print_json(
             {
                 "photos": len(search.results),
                 "matches": search.matches,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from openfaceplus.errors import PhotoError
@@ -119,7 +119,7 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
                     found = replace(found, error=error)
             failed |= found.status != "ok"
             if args.json:
-                common.print_json(_as_dict(path, found))
+                print_json(_as_dict(path, found))
             else:
                 _print(path, found, args.multi)
             advance()

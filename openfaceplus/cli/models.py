@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def _list(args: argparse.Namespace) -> int:
         if model.commercial or not args.commercial
     ]
     if args.json:
-        common.print_json(rows)
+        print_json(rows)
         return common.OK
     for row in rows:
         size = "size unknown" if row["size"] is None else f"{row['size'] / 1e6:.1f} MB"

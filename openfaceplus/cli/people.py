@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 from openfaceplus.words import counted
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _remove(args: argparse.Namespace) -> int:
     folder, (name,) = _split(args, 1)
     receipt = people.remove(folder, name, photos=args.photos, before=partial(_ask, args.yes))
     if args.json:
-        common.print_json(
+        print_json(
             {
                 "removed": receipt.name,
                 "vectors": receipt.vectors,
@@ -148,7 +148,7 @@ def _rename(args: argparse.Namespace) -> int:
     folder, (name, new) = _split(args, 2)
     people.rename(folder, name, new)
     if args.json:
-        common.print_json({"renamed": name, "to": new})
+        print_json({"renamed": name, "to": new})
     else:
         say(f"{name} is called {new} in {folder.classifier}; folders of photos keep their names.")
     return common.OK
@@ -160,7 +160,7 @@ def _list(args: argparse.Namespace) -> int:
     folder, _ = _split(args, 0)
     found = people.people(folder)
     if args.json:
-        common.print_json([{"name": name, "photos": count} for name, count in found.items()])
+        print_json([{"name": name, "photos": count} for name, count in found.items()])
     else:
         for name, count in found.items():
             say(f"{name}: {counted(count, 'photo')}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import align, common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 from openfaceplus.words import counted
 
 _REMARKS = 20  # printed; on thousands of people there may be many
@@ -123,7 +123,7 @@ def report(
             "threshold": rests_on,
             "remarks": odd,
         }
-        common.print_json(data | ({} if counts is None else {"counts": counts}))
+        print_json(data | ({} if counts is None else {"counts": counts}))
         return
     say(f"Training for {counted(people, 'class', 'classes')}.")
     if classifier.settings.kind == "LinearSvm" and classifier.namer is None and people > 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 
 NO_LIVENESS = (
     "There is no liveness check: a photo of a photo would be judged just the same. "
@@ -98,7 +98,7 @@ def _verify(args: argparse.Namespace) -> int:
         result = comparer.verify(*photos)
     how = distance_in_words(result.distance, result.limit, result.far)
     if args.json:
-        common.print_json(
+        print_json(
             {
                 "same": result.same,
                 "distance": round(result.distance, 4),

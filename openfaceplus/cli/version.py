@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from openfaceplus.cli import common
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 from openfaceplus.version import __version__
 
 LIBRARIES = (
@@ -34,7 +34,7 @@ def _version(args: argparse.Namespace) -> int:
         except PackageNotFoundError:
             found[name] = "not installed"
     if args.json:
-        common.print_json(found)
+        print_json(found)
     else:
         for name, number in found.items():
             say(f"{name} {number}")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from openfaceplus.cli import common, options
-from openfaceplus.cli.output import say
+from openfaceplus.cli.output import print_json, say
 from openfaceplus.cli.verify import (
     add_comparison,
     comparison_of,
@@ -45,7 +45,7 @@ def _whois(args: argparse.Namespace) -> int:
     far = database.comparer.far
     how = distance_in_words(found.distance, found.limit, far)
     if args.json:
-        common.print_json(
+        print_json(
             {
                 "name": found.name,
                 "closest": found.closest,
