@@ -10,9 +10,12 @@ Names are imported on first use, so that importing the package costs nothing.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 from openfaceplus.version import __version__
+
+TYPE_CHECKING = False  # typing would be most of what the import takes
+if TYPE_CHECKING:
+    from typing import Any
 
 _PUBLIC = {
     "align": "openfaceplus.api",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from openfaceplus.cli import process
+
 COMMANDS = {
     "align": "find faces and cut aligned chips",
     "represent": "turn chips into embeddings",
@@ -37,8 +39,9 @@ example:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command and return its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run a command and return its exit status; without arguments given, the process's own."""
+    if argv is None:
+        return process.whole(lambda: main(sys.argv[1:]))
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(HELP)
         return 0 if argv else 2

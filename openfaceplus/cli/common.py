@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from openfaceplus.cli import options
 from openfaceplus.cli.output import line, listen, print_json, say
-from openfaceplus.cli.problems import OK, SOME_FAILED, stop
+from openfaceplus.cli.problems import stop
+from openfaceplus.cli.process import OK, SOME_FAILED
 from openfaceplus.errors import UsageError
 from openfaceplus.files import sharing
 
@@ -107,19 +107,13 @@ def run(
 ) -> int:
     """Parse, set up logging, run the command and turn errors into one line and a status."""
     args = parse.parse_args(sys.argv[1:] if argv is None else argv)
-    # A name with bytes that are not UTF-8 must not stop the run that prints it.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     try:
         options.join_recipe(args)
         with sharing(args.shared), warnings.catch_warnings():
             listen(args.verbose, args.debug or bool(sys.warnoptions))
             return command(args)
     except BrokenPipeError:
-        # The reader of our output, such as head, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return OK  # the reader of our output, such as head, has seen enough
     except (Exception, KeyboardInterrupt) as error:
         if args.debug and not isinstance(error, KeyboardInterrupt):
             raise

@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from openfaceplus.cli import process
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -16,5 +18,4 @@ def script(name: str) -> int:
     python = _ROOT / ".venv" / "bin" / "python"
     if find_spec("dlib") is None and python.exists() and Path(sys.prefix) != _ROOT / ".venv":
         os.execv(python, [str(python), *sys.argv])
-    status: int = import_module(f"openfaceplus.cli.{name}").script()
-    return status
+    return process.whole(lambda: import_module(f"openfaceplus.cli.{name}").script())

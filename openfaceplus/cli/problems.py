@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 
 from openfaceplus.cli.output import line, print_json, say
+from openfaceplus.cli.process import CANNOT, INTERRUPTED, WAS_INTERRUPTED, interrupted
 from openfaceplus.errors import OpenFacePlusError
-
-OK, SOME_FAILED, CANNOT, INTERRUPTED = 0, 1, 2, 130
 
 _DESTS = {
     "chosen": "profile",
@@ -24,7 +24,8 @@ _DESTS = {
 
 def stop(parse: argparse.ArgumentParser, error: BaseException, as_json: bool) -> int:
     """Say what stopped a command and return its exit status."""
-    sys.stdout.flush()
+    with contextlib.suppress(OpenFacePlusError, OSError):
+        sys.stdout.flush()
     problem = _described(error)
     flag = _option(parse, problem["field"])
     text = "; ".join(filter(None, (problem["problem"], problem["remedy"])))
@@ -33,18 +34,17 @@ def stop(parse: argparse.ArgumentParser, error: BaseException, as_json: bool) ->
     say(f"{parse.prog}: {' '.join(line(part) for part in text.splitlines())}", file=sys.stderr)
     if as_json:
         print_json({"file": None, "error": problem})
-    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else CANNOT
+    return INTERRUPTED if problem["code"] == "interrupted" else CANNOT
 
 
 def _described(error: BaseException) -> dict[str, str | None]:
-    if isinstance(error, OpenFacePlusError):
+    if isinstance(error, KeyboardInterrupt) or interrupted():
+        code, (problem, remedy) = "interrupted", WAS_INTERRUPTED
+    elif isinstance(error, OpenFacePlusError):
         return error.to_dict()
-    if isinstance(error, MemoryError):
+    elif isinstance(error, MemoryError):
         code, problem = "out_of_memory", "out of memory"
         remedy = "try fewer --jobs or smaller photos"
-    elif isinstance(error, KeyboardInterrupt):
-        code, problem = "interrupted", "interrupted"
-        remedy = "the same command goes on where it stopped"
     else:
         code, problem = "internal", f"{type(error).__name__}: {error}"
         remedy = "this should not happen: please report what --debug shows"
