@@ -37,6 +37,13 @@ class EmbeddedFolder:
         found: np.ndarray = np.isfinite(self.vectors[:, 0])
         return found
 
+    def first_of_each(self) -> np.ndarray:
+        """(k, dimensions) the vector of each person's first usable photo, of those who have one."""
+        first: dict[str, np.ndarray] = {}
+        for number in np.flatnonzero(self.usable):
+            first.setdefault(self.people[number], self.vectors[number])
+        return np.stack(list(first.values()))
+
 
 def embed_folder(
     photos: Path,
@@ -92,18 +99,20 @@ def embed_strangers(
     recipe: Recipe,
     space: str,
     *,
+    keep_flawed: bool = True,
     commercial: bool = False,
     jobs: int | None = None,
     progress: Progress = no_progress,
 ) -> EmbeddedFolder:
     """The most prominent face of each photo of strangers, one each or a folder each.
 
-    Raises UsageError for a folder without photos.
+    Without ``keep_flawed`` a face too small or too blurred counts as none. Raises UsageError for a
+    folder without photos, or without a face in them.
     """
-    files = walk(folder)
+    files = walk(folder) if folder.is_dir() else []
     if not files:
         raise UsageError(
-            f"{shown(folder)}: holds no photos of strangers",
+            f"{shown(folder)}: not a folder of strangers' photos",
             remedy="put in one photo a person, or a folder each",
             field="strangers",
         )
@@ -112,11 +121,12 @@ def embed_strangers(
         for found in embed_photos(
             [file.path for file in files], recipe, largest=True, jobs=jobs, commercial=commercial
         ):
-            vectors.append(found.vectors[0] if len(found.vectors) else None)
+            usable = len(found.faces) and (keep_flawed or found.flaws[0] is None)
+            vectors.append(found.vectors[0] if usable else None)
             advance()
     size = next((len(vector) for vector in vectors if vector is not None), 0)
     if not size:
-        raise UsageError(f"{shown(folder)}: no photo shows a face", field="strangers")
+        raise UsageError(f"{shown(folder)}: no photo shows a usable face", field="strangers")
     nothing = np.full(size, np.nan, np.float32)
     return EmbeddedFolder(
         [file.person or file.relative for file in files],

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from openfaceplus import thresholds
 from openfaceplus.changes import Change, Waiting, changing
 from openfaceplus.classify import enrolment
 from openfaceplus.classify.classifier import Classifier, Settings
 from openfaceplus.classify.wording import supporters
-from openfaceplus.errors import OpenFacePlusError, StorageError, TrainingError, UsageError
+from openfaceplus.errors import OpenFacePlusError, StorageError, TrainingError
 from openfaceplus.files import shown
-from openfaceplus.images import photos_in
 from openfaceplus.model_folder import assign_people, read_people, write_people
 from openfaceplus.recipe import Recipe
-from openfaceplus.stages import align, photos, represent
+from openfaceplus.stages import align, represent
+from openfaceplus.stages.embedded import embed_strangers
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.store.layout import CHIPS, CLASSIFIER, EMBEDDINGS, PEOPLE
 from openfaceplus.store.vectors import person_of, read_vectors
@@ -70,7 +68,10 @@ def _train(
     strangers = None
     if options.strangers is not None:
         recipe = Recipe.from_dict(manifest.settings["recipe"])
-        strangers = _strangers(options.strangers, recipe, options, progress)
+        strangers = embed_strangers(
+            options.strangers, recipe, manifest.settings["space"],
+            keep_flawed=False, commercial=options.commercial, jobs=options.jobs, progress=progress,
+        ).first_of_each()  # fmt: skip
     people = assign_people(map(person_of, chips), read_people(folder / PEOPLE))
     classifier = Classifier.train(
         vectors,
@@ -111,28 +112,6 @@ def remarks(classifier: Classifier) -> list[str]:
         unlike=unlike,
         alike=alike,
     )
-
-
-def _strangers(
-    folder: Path, recipe: Recipe, options: TrainOptions, progress: Progress
-) -> np.ndarray:
-    """(k, dimensions) one vector a stranger: of each photo in ``folder``, or of the first usable
-    one in each folder in it."""
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: not a folder of strangers' photos", field="strangers")
-    paths = photos_in([folder])
-    vectors: dict[Path, np.ndarray] = {}
-    with progress("strangers", len(paths)) as advance:
-        for found in photos.embed_photos(
-            paths, recipe, largest=True, jobs=options.jobs, commercial=options.commercial
-        ):
-            if len(found.faces) and found.flaws[0] is None:
-                inner = found.source.relative_to(folder).parts
-                vectors.setdefault(folder / inner[0], found.vectors[0])
-            advance()
-    if not vectors:
-        raise TrainingError(f"{folder}: no usable face in {len(paths)} photos of strangers")
-    return np.stack(list(vectors.values()))
 
 
 @dataclass(frozen=True, slots=True)
