@@ -13,16 +13,26 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from openfaceplus.errors import StorageError
-from openfaceplus.files import atomic_write, inside, make_folder, opener, shown, unwritable
+from openfaceplus.errors import InTheWay, StorageError
+from openfaceplus.files import (
+    STAGING,
+    atomic_write,
+    inside,
+    make_folder,
+    opener,
+    shown,
+    spare,
+    unwritable,
+)
 
-LOCK, STAGING = ".lock", ".changes"
+LOCK = ".lock"
 LIMIT = 600.0
 """Seconds that a writer waits for another."""
 
@@ -41,13 +51,15 @@ class Change:
         self._new: set[str] = set()
         self._gone: set[str] = set()
 
-    def staged(self, name: str) -> Path:
+    def staged(self, name: str, *, ours: bool = False) -> Path:
         """Where to write the new content of the file ``name``, which may lie in a folder below.
 
-        At the commit it replaces that file, if it was written. Raises StorageError for a name that
-        leads out of the folder.
+        At the commit it replaces that file, if it was written. Raises InTheWay for a name that
+        leads out of the folder, and as ``spare`` does unless the file is known to be ``ours``.
         """
         _check(self.folder, [name])
+        if not ours:
+            spare(self.folder / name)
         self._new.add(name)
         self._gone.discard(name)
         return self.staging / name
@@ -174,9 +186,9 @@ def _committed(folder: Path) -> tuple[list[str] | None, list[str]]:
 def _check(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         if inside(folder, folder / name) is None:
-            raise StorageError(
+            raise InTheWay(
                 f"{shown(folder / name)}: leads out of {shown(folder)}, perhaps by a symbolic link",
-                remedy="nothing was changed there; put a real folder in its place",
+                remedy="nothing was changed there; take the link away",
             )
 
 
@@ -205,6 +217,7 @@ def _locked(folder: Path, waiting: Waiting | None, limit: float) -> Iterator[Non
 
 def _try_lock(path: Path) -> int | None:
     """The open, locked file, with who holds it written to it; None if another process does."""
+    _refuse_lock(path)
     try:
         make_folder(path.parent)
         descriptor = opener(os.fspath(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
@@ -232,6 +245,16 @@ def _try_lock(path: Path) -> int | None:
         pass
     os.close(descriptor)
     return None
+
+
+def _refuse_lock(path: Path) -> None:
+    """Raises InTheWay if there is a file of that name that no writer left."""
+    with contextlib.suppress(OSError):
+        if path.is_symlink() or not re.match(rb"process \d+ \(|\Z", path.read_bytes()[:200]):
+            raise InTheWay(
+                f"{shown(path)}: is there and was not made here",
+                remedy="move it, or choose another folder",
+            )
 
 
 def _holder(path: Path) -> str:

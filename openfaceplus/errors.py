@@ -18,6 +18,7 @@
     +-- SpaceMismatch          embeddings of two networks would be mixed
     +-- TrainingError          the data cannot make a classifier
     +-- StorageError           a file cannot be written or does not hold what it should
+    |   +-- InTheWay           a file that openfaceplus did not write is where its own would go
     +-- UsageError             an option or argument makes no sense
 
 Each has a stable ``code``, says which ``field`` (the name of a parameter) or file it is about, and
@@ -169,6 +170,12 @@ class StorageError(OpenFacePlusError):
     """A file cannot be written, or does not hold what its name promises."""
 
     code = "storage"
+
+
+class InTheWay(StorageError):
+    """A file that openfaceplus did not write, or a link, is where one of its own would go."""
+
+    code = "in_the_way"
 
 
 class UsageError(OpenFacePlusError):

@@ -1,4 +1,7 @@
-"""Writing files so that a reader, or the next run, only ever meets whole ones."""
+"""Writing files so that a reader, or the next run, only ever meets whole ones.
+
+No file is replaced that openfaceplus did not write, unless that is allowed (``overwriting``).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from openfaceplus.errors import StorageError
+from openfaceplus.errors import InTheWay, StorageError
 
 SHARED = "OPENFACEPLUS_SHARED"
 """The environment variable that, set to 1, lets others read what is written, workers' too."""
+
+OVERWRITE = "OPENFACEPLUS_OVERWRITE"
+"""The one that, set to 1, lets files be replaced that openfaceplus did not write."""
+
+STAGING = ".changes"
+"""A folder's folder for what is to take its place in it; see ``changes``."""
+
+MARK = "written by openfaceplus"
+"""What stands in pictures and reports, so that the next run knows them for its own."""
+
+# What files of ours say in their first or last bytes, some only at their very beginning.
+_OURS = re.compile(
+    rb"written by openfaceplus"
+    rb"|\A\x80\x04\x8c\x18openfaceplus container"  # classifiers and caches
+    rb"|\A\x80.{,90}openfaceplus classifier"  # the same of version 0.1
+    rb'|\A\{"format": "openfaceplus gallery"'
+    rb'|\A\{\s+"(stage|space)": "'  # manifests; thresholds and other measurements
+    rb"|\ASample photos of `openfaceplus demo`"
+    rb"|\A(-?\d+\.\d{6},-?\d+\.\d{6}\n){68}\Z"  # mean landmarks
+)
+_ENOUGH = 4096  # bytes
 
 _TEMPORARY = re.compile(r"\..+\.\d+-\d+\.tmp", re.DOTALL)
 _LONGEST_NAME = 255  # bytes
@@ -56,16 +80,64 @@ def fingerprint(path: Path, missing: str) -> str:
 @contextlib.contextmanager
 def sharing(on: bool) -> Iterator[None]:
     """Within the block, if ``on``, files and folders get the modes of the umask."""
-    before = os.environ.get(SHARED)
+    with _set(SHARED, on):
+        yield
+
+
+@contextlib.contextmanager
+def overwriting(on: bool) -> Iterator[None]:
+    """Within the block, if ``on``, files are replaced whoever wrote them."""
+    with _set(OVERWRITE, on):
+        yield
+
+
+def may_overwrite() -> bool:
+    """Whether files may be replaced that openfaceplus did not write."""
+    return _is_set(OVERWRITE)
+
+
+@contextlib.contextmanager
+def _set(variable: str, on: bool) -> Iterator[None]:
+    before = os.environ.get(variable)
     if on:
-        os.environ[SHARED] = "1"
+        os.environ[variable] = "1"
     try:
         yield
     finally:
         if on:
-            del os.environ[SHARED]
+            del os.environ[variable]
         if on and before is not None:
-            os.environ[SHARED] = before
+            os.environ[variable] = before
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "0") not in ("", "0")
+
+
+def spare(path: str | os.PathLike[str]) -> None:
+    """Raises InTheWay if a file is at ``path`` that openfaceplus did not write, or a symbolic link.
+
+    Such a file may be replaced within ``overwriting``. What is no regular file is another matter.
+    """
+    path = Path(path)
+    if may_overwrite() or not (path.is_symlink() or path.is_file()):
+        return
+    if path.is_symlink() or not _bears_our_mark(path):
+        raise InTheWay(
+            f"{shown(path)}: is there and was not made here",
+            remedy="move it, or allow overwriting",
+            field="overwrite",
+        )
+
+
+def _bears_our_mark(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_ENOUGH)
+            file.seek(max(len(head), path.stat().st_size - _ENOUGH))
+            return _OURS.search(head + file.read()) is not None
+    except OSError:
+        return False
 
 
 def opener(path: str, flags: int) -> int:
@@ -91,11 +163,13 @@ def make_folder(path: Path) -> None:
 
 
 def _others(mode: int) -> int:
-    return mode if os.environ.get(SHARED, "0") not in ("", "0") else 0
+    return mode if _is_set(SHARED) else 0
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+def atomic_write(
+    path: str | os.PathLike[str], mode: str = "wb", *, ours: bool = False
+) -> Iterator[IO[Any]]:
     """Open a temporary neighbour of ``path`` for writing; it becomes ``path`` when the block ends.
 
     If the block raises, ``path`` stays as it was and nothing is left behind. Folders are made as
@@ -103,9 +177,12 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
     with its line ends as given, and odd bytes of file names survive (surrogateescape). Nothing is
     synced to the disk: this protects from a killed process, not from a power cut.
 
-    Raises StorageError, with the path and the remedy, where writing fails.
+    Raises StorageError, with the path and the remedy, where writing fails, and InTheWay as
+    ``spare`` does; not so if whatever is called ``path`` is known to be ``ours``.
     """
     path = Path(path)
+    if not ours and STAGING not in path.parts:
+        spare(path)
     temporary = path.with_name(_temporary_name(path.name or "_"))
     text: dict[str, Any] = (
         {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from openfaceplus import decoding
 from openfaceplus.decoding import Limits, Photo, unreadable
 from openfaceplus.errors import UnwritablePicture, UsageError
-from openfaceplus.files import atomic_write, shown
+from openfaceplus.files import MARK, atomic_write, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +25,10 @@ MAX_PIXELS = 300_000_000
 WORKING_PIXELS = 24_000_000
 
 _MOST_A_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+_SOFTWARE = 0x0131  # the EXIF tag
+_PNG_HEADER = 8 + 25  # bytes of the signature and the first chunk, IHDR
+_TEXT = b"tEXtSoftware\0" + MARK.encode()
+_PNG_MARK = struct.pack(">I", len(_TEXT) - 4) + _TEXT + struct.pack(">I", zlib.crc32(_TEXT))
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 
 
@@ -143,17 +149,18 @@ def name_of(source: Any) -> str:
     return shown(path) if isinstance(path, (str, os.PathLike)) else "the photo"
 
 
-def save_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
+def save_image(path: str | os.PathLike[str], pixels: np.ndarray, *, ours: bool = False) -> None:
     """Write (height, width[, 3]) uint8 RGB pixels atomically in the format of the path's ending.
 
-    Raises UsageError for an ending without a writer, UnwritablePicture for pixels that the format
-    cannot hold, StorageError where writing fails.
+    It bears a mark, by which ``files.spare`` knows it; ``ours`` as for ``atomic_write``. Raises
+    UsageError for an ending without a writer, UnwritablePicture for pixels that the format cannot
+    hold, StorageError where writing fails.
     """
     from PIL import Image
 
     path = Path(path)
     if path.suffix.lower() == ".png":
-        return save_png(path, pixels)
+        return save_png(path, pixels, ours=ours)
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise UsageError(f"{shown(path)}: unknown image ending", remedy="use .png, .jpg or .webp")
@@ -161,14 +168,14 @@ def save_image(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
     try:
         if max(pixels.shape) > _MOST_A_SIDE.get(kind, sys.maxsize):  # libjpeg would print that
             raise ValueError
-        Image.fromarray(pixels).save(encoded, kind, quality=95)
+        Image.fromarray(pixels).save(encoded, kind, quality=95, exif=_marked())
     except (OSError, ValueError) as error:
         raise _unwritable(path, pixels) from error
-    with atomic_write(path) as file:
+    with atomic_write(path, ours=ours) as file:
         file.write(encoded.getbuffer())
 
 
-def save_png(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
+def save_png(path: str | os.PathLike[str], pixels: np.ndarray, *, ours: bool = False) -> None:
     """Write (height, width[, 3]) uint8 RGB pixels as PNG, atomically and without loss.
 
     0.7 ms for a 150-pixel chip: OpenCV's settings are twice as fast as the fastest of Pillow's
@@ -181,8 +188,19 @@ def save_png(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
     good, encoded = cv2.imencode(".png", pixels)
     if not good:
         raise _unwritable(path, pixels)
-    with atomic_write(path) as file:
-        file.write(encoded)
+    with atomic_write(path, ours=ours) as file:
+        file.write(encoded[:_PNG_HEADER])
+        file.write(_PNG_MARK)
+        file.write(encoded[_PNG_HEADER:])
+
+
+def _marked() -> Any:
+    """EXIF data that say which software wrote a picture."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[_SOFTWARE] = MARK
+    return exif
 
 
 def _unwritable(path: str | os.PathLike[str], pixels: np.ndarray) -> UnwritablePicture:

@@ -168,7 +168,7 @@ def write_people(change: Change, people: Iterable[Person]) -> None:
     """Stage ``people.json``."""
     data = {person.id: {"name": person.name, "folder": person.folder} for person in people}
     text = json.dumps(data, indent=1)
-    with atomic_write(change.staged(PEOPLE), "w") as file:
+    with atomic_write(change.staged(PEOPLE, ours=True), "w") as file:
         file.write(text + "\n")
 
 
@@ -238,7 +238,7 @@ def _stage_again(change: Change, files: StageFiles, old: list[Row], rows: list[R
     if rows != old and manifest is not None:
         write_stage(change, files, manifest, rows)
     elif rows != old:
-        write_table(change.staged(files.table), files.columns, rows)
+        write_table(change.staged(files.table, ours=True), files.columns, rows)
 
 
 def _relocated(chips: Path | None) -> Callable[[str], str]:

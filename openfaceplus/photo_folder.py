@@ -96,7 +96,8 @@ class PhotoFolder:
             names = [name for name, _ in kept.values()]
             # A cache that cannot be written is done without.
             with contextlib.suppress(StorageError):
-                safe.dump(cache, {"keys": list(kept), "names": names, "vectors": vectors})
+                tree = {"keys": list(kept), "names": names, "vectors": vectors}
+                safe.dump(cache, tree, ours=True)
 
     @property
     def names(self) -> Sequence[str]:

@@ -73,9 +73,10 @@ def load(space: str, path: Path | None = None) -> ThresholdTable:
 
 
 def save(table: ThresholdTable, path: Path | None = None) -> Path:
-    """Write a table to ``path``, else to where ``load`` finds it."""
+    """Write a table to ``path``, else to where ``load`` finds it. Raises InTheWay."""
+    mine = path is None
     path = path or made_here(table.space)
-    with atomic_write(path) as file:
+    with atomic_write(path, ours=mine) as file:
         file.write(json.dumps(asdict(table), indent=1).encode() + b"\n")
     return path
 

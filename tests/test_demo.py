@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from running import environment, run
 
-from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.errors import InTheWay, PhotoError, UsageError
+from openfaceplus.files import overwriting
 from openfaceplus.stages import demo
 from openfaceplus.stages.demo import EXPECTED, SAMPLES, Sample, Source
 
@@ -139,6 +140,19 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     demo.prepare(fresh)
     for known in SAMPLES:
         assert known.what in (fresh / demo.SOURCES).read_text()
+
+
+def test_what_lies_among_the_photos_is_not_replaced(tmp_path):
+    mine = tmp_path / "new-photos/photo.jpg"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    for _ in range(2):
+        with pytest.raises(InTheWay, match="photo.jpg: is there and was not made here"):
+            demo.fetch(source(), tmp_path, archive("zip", {"x/photo.jpg": PHOTO}))
+        assert mine.read_bytes() == b"mine"
+    with overwriting(True):
+        demo.fetch(source(), tmp_path, archive("zip", {"x/photo.jpg": PHOTO}))
+    assert mine.read_bytes() == PHOTO
 
 
 def test_pictures_stand_side_by_side():

@@ -37,7 +37,7 @@ def test_text_keeps_line_ends_and_odd_names(tmp_path):
 def test_a_failing_block_changes_nothing(tmp_path, error):
     target = tmp_path / "t"
     target.write_bytes(b"old")
-    with pytest.raises(error), atomic_write(target) as file:
+    with pytest.raises(error), atomic_write(target, ours=True) as file:
         file.write(b"new")
         raise error
     assert target.read_bytes() == b"old"

@@ -51,6 +51,7 @@ def script(argv: list[str] | None = None) -> int:
         "--modelDir", type=Path, default=Path("."), help="where the files go (default: here)"
     )
     options.add_photos(mean)
+    options.add_overwrite(mean)
     align = modes.add_parser("align", help="cut aligned chips")
     align.add_argument("landmarks", choices=OPENFACE_LANDMARKS, help="what to align by")
     align.add_argument("outputDir", type=Path, help="where chips and alignment.csv go")
@@ -96,10 +97,7 @@ def add_alignment(to: argparse.ArgumentParser, openface: bool = False) -> None:
         "--keep-flawed", action="store_true",
         help="keep faces too small or too blurred to be recognised",
     )  # fmt: skip
-    to.add_argument(
-        "--overwrite", action="store_true",
-        help="let chips replace files of their names that openfaceplus did not write",
-    )  # fmt: skip
+    options.add_overwrite(to)
 
 
 def options_of(args: argparse.Namespace) -> Any:
@@ -112,7 +110,6 @@ def options_of(args: argparse.Namespace) -> Any:
         fallback=args.fallback,
         max_pixels=args.max_pixels,
         commercial=args.commercial,
-        overwrite=args.overwrite,
     )
 
 

@@ -15,7 +15,7 @@ from openfaceplus.cli.output import line, listen, print_json, say
 from openfaceplus.cli.problems import stop
 from openfaceplus.cli.process import OK, SOME_FAILED
 from openfaceplus.errors import UsageError
-from openfaceplus.files import sharing
+from openfaceplus.files import overwriting, sharing
 
 if TYPE_CHECKING:
     from openfaceplus.stages.summary import Summary
@@ -109,7 +109,8 @@ def run(
     args = parse.parse_args(sys.argv[1:] if argv is None else argv)
     try:
         options.join_recipe(args)
-        with sharing(args.shared), warnings.catch_warnings():
+        allowed = getattr(args, "overwrite", False)
+        with sharing(args.shared), overwriting(allowed), warnings.catch_warnings():
             listen(args.verbose, args.debug or bool(sys.warnoptions))
             return command(args)
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.cli import common, infer, train
+from openfaceplus.cli import common, infer, options, train
 from openfaceplus.cli.output import print_json, say
 
 PICTURE = "demo.png"
@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         "-o", "--output", type=Path, default=Path("demo-output"), metavar="FOLDER",
         help="where photos, model and picture go (default: %(default)s)",
     )  # fmt: skip
+    options.add_overwrite(parse)
     return common.run(parse, argv, _run)
 
 

@@ -79,12 +79,14 @@ def main(argv: list[str] | None = None) -> int:
                           help="photos not to use, a path or name a line")  # fmt: skip
         options.add_recipe(kind)
         options.add_jobs(kind)
+        options.add_overwrite(kind)
         common.add_everywhere(kind, argparse.SUPPRESS)
     return common.run(parse, argv, _evaluate)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
     from openfaceplus.extras import require
+    from openfaceplus.files import MARK, atomic_write, spare
     from openfaceplus.stages.embedded import embed_folder
 
     # What is wrong with the other files is said before an hour of embedding.
@@ -96,19 +98,20 @@ def _evaluate(args: argparse.Namespace) -> int:
         measure = partial(_pairs, args, groups, _read_pairs(args.pairs))
     else:
         measure = partial(_openset, args, groups, _openset_options(args, leave_out))
+    report, data = (args.output / f"{args.kind}.{ending}" for ending in ("txt", "json"))
+    spare(report)
+    spare(data)
     folder = embed_folder(
         args.folder, args.output, options.recipe_of(args), leave_out=leave_out,
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,
     )  # fmt: skip
     result = measure(folder)
     text = json.dumps(finite(result), indent=1)
-    from openfaceplus.files import atomic_write
-
-    with atomic_write(args.output / f"{args.kind}.json") as file:
+    with atomic_write(data) as file:
         file.write(text.encode() + b"\n")
     table = _table(result)
-    with atomic_write(args.output / f"{args.kind}.txt") as file:
-        file.write("".join(f"{line}\n" for line in table).encode())
+    with atomic_write(report) as file:
+        file.write("".join(f"{line}\n" for line in (*table, "", MARK)).encode())
     if args.json:
         print_json(result)
     else:

@@ -61,10 +61,7 @@ def _main(name: str, argv: list[str] | None) -> int:
         help="any: one reference is near enough; votes:K: K of them; mean: their mean distance is "
         "(default: %(default)s)",
     )  # fmt: skip
-    parse.add_argument(
-        "--overwrite", action="store_true",
-        help="write to --results even if it holds other files, and over those of the same name",
-    )  # fmt: skip
+    options.add_overwrite(parse)
     add_comparison(parse)
     options.add_photos(parse)
     options.add_recipe(parse)
@@ -80,7 +77,6 @@ def _find(args: argparse.Namespace) -> int:
     progress = comparison.pop("progress")
     chosen = FindOptions(
         rule=Rule.parse(args.rule),
-        overwrite=args.overwrite,
         **comparison,
     )
     with ExitStack() as stack:

@@ -73,12 +73,13 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         help="what finds faces (default: as trained)",
     )  # fmt: skip
     options.add_photos(to)
+    options.add_overwrite(to)
     options.add_device(to)
 
 
 def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str]) -> int:
     """Print who is in each photo; 1 if any photo failed, after all others were done."""
-    from openfaceplus.errors import UnwritablePicture, UsageError
+    from openfaceplus.errors import InTheWay, UnwritablePicture, UsageError
     from openfaceplus.model import Model, Policy
 
     sources = common.photos_of(photos)
@@ -117,6 +118,9 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
                     _annotate(args.annotate / names[path], found)
                 except UnwritablePicture as error:
                     found = replace(found, error=error)
+                except InTheWay as error:
+                    kept = UnwritablePicture(error.problem, remedy=error.remedy, field=error.field)
+                    found = replace(found, error=kept)
             failed |= found.status != "ok"
             if args.json:
                 print_json(_as_dict(path, found))

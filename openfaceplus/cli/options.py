@@ -177,6 +177,14 @@ def add_max_pixels(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_overwrite(to: argparse.ArgumentParser) -> None:
+    """The leave to replace what is not ours."""
+    to.add_argument(
+        "--overwrite", action="store_true",
+        help="replace files that openfaceplus did not write, where one of its own would go",
+    )  # fmt: skip
+
+
 def add_jobs(to: argparse.ArgumentParser) -> None:
     """The number of processes."""
     to.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")

@@ -56,6 +56,7 @@ def _add_work(to: argparse.ArgumentParser, openface: bool = False) -> None:
             "-imgDim", "--imgDim", type=int, dest="size",
             help="side of the chips in pixels; refused if they have another",
         )  # fmt: skip
+    options.add_overwrite(to)
     options.add_device(to, openface)
     options.add_jobs(to)
 

@@ -54,7 +54,7 @@ def _load(folder: Path) -> list[dlib.fhog_object_detector]:
 
 def _write(folder: Path, made: list[bytes]) -> None:
     for path, data in zip(_paths(folder), made, strict=True):
-        with atomic_write(path) as file:
+        with atomic_write(path, ours=True) as file:
             file.write(data)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from openfaceplus.evaluate.metrics import share_intervals
 from openfaceplus.extras import require
-from openfaceplus.files import atomic_write
+from openfaceplus.files import MARK, atomic_write
 
 if TYPE_CHECKING:
     from openfaceplus.evaluate.metrics import Reliability
@@ -36,7 +36,7 @@ def _axes(title: str, x: str, y: str) -> tuple[Any, Any]:
 
 def _save(figure: Any, path: Path) -> Path:
     with atomic_write(path) as file:
-        figure.savefig(file, format="png")
+        figure.savefig(file, format="png", metadata={"Software": MARK})
     return path
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openfaceplus.changes import Change, Waiting, changing
-from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.errors import InTheWay, PhotoError, UsageError
 from openfaceplus.files import atomic_write, shown, sweep
 from openfaceplus.images import MAX_PIXELS, PhotoFile, save_image, walk
 from openfaceplus.manifest import Manifest
@@ -35,8 +34,7 @@ class AlignOptions:
 
     ``skip_multi`` leaves out photos with several faces; ``fallback`` is a folder of ready chips
     (``<person>/<photo>.jpg``) taken where no face is found; ``keep_flawed`` keeps faces that are
-    too small or too blurred to be recognised; ``overwrite`` lets a chip take the place of a file
-    that was not made here.
+    too small or too blurred to be recognised.
     """
 
     skip_multi: bool = False
@@ -44,7 +42,6 @@ class AlignOptions:
     fallback: Path | None = None
     max_pixels: int = MAX_PIXELS
     commercial: bool = False
-    overwrite: bool = False
 
 
 class _Worker:
@@ -222,9 +219,10 @@ def align_files(
     ours = {place_of(row["chip"]) for row in earlier if row["chip"]}
     for row in made:
         if row["chip"]:
-            staged = change.staged(_below(row["chip"]))
-            if not options.overwrite and place_of(row["chip"]) not in ours:
-                _spare(row, staged)
+            try:
+                change.staged(_below(row["chip"]), ours=place_of(row["chip"]) in ours)
+            except InTheWay as error:
+                row |= {"chip": "", "status": "in_the_way", "reason": str(error)}
     ordered = others + [rows[task.photo] for task in tasks]
     if others:
         ordered.sort(key=lambda row: (row["person"], row["photo"]))
@@ -279,13 +277,3 @@ def _still_good(row: Row | None, task: Task, folder: Path) -> Row | None:
 def _below(chip: str | Path) -> str:
     """A chip's path below the folder of chips."""
     return "/".join(place_of(os.fspath(chip)))
-
-
-def _spare(row: Row, staged: Path) -> None:
-    """Leave a file that no run of ours wrote where a row's chip would go, and say so in the row."""
-    chip = Path(row["chip"])
-    if chip.is_file():
-        if not filecmp.cmp(chip, staged, shallow=False):
-            reason = f"{shown(chip)}: is there and was not made here; move it, or allow overwriting"
-            row |= {"chip": "", "status": "in_the_way", "reason": reason}
-        staged.unlink()

@@ -55,7 +55,7 @@ def write(
 ) -> None:
     """Write the page: matches first, then the others, each by distance; what failed comes last."""
     text = "\n".join(_page(results, references, far, remarks)) + "\n"
-    with atomic_write(path) as file:
+    with atomic_write(path, ours=True) as file:
         file.write(text.encode())
 
 

@@ -71,7 +71,7 @@ def add(
         if person not in enrolled:
             enrolled.append(person)
         write_people(embeddings, enrolled)
-        model.save(embeddings.staged(folder.classifier.name))
+        model.save(embeddings.staged(folder.classifier.name, ours=True))
         chips.commit()
         embeddings.commit()
     return model, summary

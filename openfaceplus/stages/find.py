@@ -10,7 +10,7 @@ from typing import Any
 from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw, legend
 from openfaceplus.errors import UnwritablePicture, UsageError
-from openfaceplus.files import fingerprint, shown, sweep
+from openfaceplus.files import fingerprint, may_overwrite, shown, sweep
 from openfaceplus.images import MAX_PIXELS, save_image, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import PhotoFaces, Pipeline
@@ -49,7 +49,6 @@ class FindOptions:
     table: Path | None = None
     commercial: bool = False
     max_pixels: int = MAX_PIXELS
-    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ def find(
         )
     jobs = processes(jobs)
     before = results_folder.claimed(output)
-    if before is None and not options.overwrite:
+    if before is None and not may_overwrite():
         results_folder.refuse_others(output)
     comparer = Comparer(
         options.chosen, far=options.far, distance=options.distance, table=options.table,
@@ -114,7 +113,7 @@ def find(
     pictures = results_folder.picture_names([file.relative for file in files])
     ours = set(before or ())
     results_folder.refuse_links(output, pictures.values())
-    if not options.overwrite:
+    if not may_overwrite():
         results_folder.refuse_others(output, set(pictures.values()) - ours)
     settings = _settings(knowns, comparer, references, options)
     if numbers:  # with another font the pictures are drawn anew
@@ -144,7 +143,8 @@ def find(
     gone = {thumbnail_of(photo) for photo in kept.keys() - pictures.keys()}
     results_folder.delete(output, gone | (ours - set(pictures.values())))
     Manifest("find", settings | {"pictures": sorted(pictures.values())}).write(output / MANIFEST)
-    write_table(output / MATCHES, COLUMNS, (row for result in results for row in rows_of(result)))
+    faces = (row for result in results for row in rows_of(result))
+    write_table(output / MATCHES, COLUMNS, faces, ours=True)
     contact_sheet.write(output / INDEX, results, references, comparer.far, remarks)
     return Search(results, references, comparer.far, remarks, output / INDEX, len(pending))
 
@@ -229,8 +229,10 @@ class _Worker:
         size = max(1, round(width * share)), max(1, round(height * share))
         small = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA)
         plain = [Mark(mark.box.scaled(share), "", mark.known) for mark in marks]
-        save_image(self._output / thumbnail_of(task.photo), draw(small, plain, unit=1300))
-        save_image(self._output / task.picture, draw(photo.pixels, marks))
+        # What is there under these names an earlier search made, or may be overwritten.
+        thumbnail = draw(small, plain, unit=1300)
+        save_image(self._output / thumbnail_of(task.photo), thumbnail, ours=True)
+        save_image(self._output / task.picture, draw(photo.pixels, marks), ours=True)
 
 
 def _result(task: _Task) -> Result:

@@ -127,7 +127,7 @@ def _drop(
         change.remove(folder.classifier.name)
         change.remove(PEOPLE)
         return [folder.classifier]
-    model.without(gone.id).save(change.staged(folder.classifier.name))
+    model.without(gone.id).save(change.staged(folder.classifier.name, ours=True))
     if not folder.stands_alone:
         write_people(change, rest)
     return []
@@ -149,7 +149,7 @@ def rename(folder: ModelFolder, name: str, new: str) -> None:
         renamed = [replace(p, name=new) if p.name == name else p for p in enrolled]
         if folder.stands_alone:
             names = tuple(person.name for person in renamed)
-            replace(model, people=names).save(embeddings.staged(folder.classifier.name))
+            replace(model, people=names).save(embeddings.staged(folder.classifier.name, ours=True))
         else:
             write_people(embeddings, renamed)
         embeddings.commit()

@@ -24,7 +24,13 @@ from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.store.face_rows import face_from_row
 from openfaceplus.store.layout import ALIGNMENT, REPRESENTATION
 from openfaceplus.store.tables import Journal, Row, read_table, write_stage
-from openfaceplus.store.vectors import decode_vectors, encode_vector, read_vectors, write_vectors
+from openfaceplus.store.vectors import (
+    decode_vectors,
+    encode_vector,
+    places,
+    read_vectors,
+    write_vectors,
+)
 from openfaceplus.threads import processes
 
 GONE = "gone"
@@ -165,6 +171,7 @@ def represent_chips(
     # Chips without a table were not made here: they are the user's photos.
     manifest = Manifest("represent", settings, roots=[] if made else [os.path.abspath(chips)])
     output = change.folder
+    places(change)  # what is in the way is said before the work
     sweep(output)
     rows = [marked(row, Path(row["chip"])) for row in rows]
     journal = Journal(output / REPRESENTATION.journal, manifest.settings_hash)

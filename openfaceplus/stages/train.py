@@ -18,7 +18,7 @@ from openfaceplus.stages import align, represent
 from openfaceplus.stages.embedded import embed_strangers
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.store.layout import CHIPS, CLASSIFIER, EMBEDDINGS, PEOPLE
-from openfaceplus.store.vectors import person_of, read_vectors
+from openfaceplus.store.vectors import person_of, places, read_vectors
 from openfaceplus.words import counted, percent, statuses
 
 
@@ -146,6 +146,8 @@ def train_photos(
         changing(output / CHIPS, waiting=waiting, keep=True) as chips,
         changing(output / EMBEDDINGS, waiting=waiting, keep=True) as embeddings,
     ):
+        places(embeddings)  # what is in the way is said before the work
+        embeddings.staged(CLASSIFIER)
         aligned = align.align_files(
             files, chips, recipe, align_options,
             roots=[source], embed=recipe.views > 2 and device == "cpu", jobs=options.jobs,

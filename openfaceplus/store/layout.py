@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from openfaceplus.changes import STAGING
+from openfaceplus.files import STAGING
 
 CHIPS, EMBEDDINGS = "aligned-images", "generated-embeddings"
 CLASSIFIER, PEOPLE = "classifier.pkl", "people.json"

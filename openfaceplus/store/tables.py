@@ -32,16 +32,23 @@ _FORMULA = re.compile("'*[=+@\t\r-]")
 _NUMBERS = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?([ ;][-+]?[\d.]+(e[-+]?\d+)?)*", re.ASCII)
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write rows as CSV with a header, whole or not at all."""
+def write_table(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, object]],
+    *,
+    ours: bool = False,
+) -> None:
+    """Write rows as CSV with a header, whole or not at all; ``ours`` as for ``atomic_write``."""
     values = ([row.get(column, "") for column in columns] for row in rows)
-    with atomic_write(path) as file:
+    with atomic_write(path, ours=ours) as file:
         file.write(csv_bytes([columns, *values]))
 
 
 def write_stage(change: Change, files: StageFiles, manifest: Manifest, rows: list[Row]) -> None:
     """Stage the table of a stage and its manifest with counts of the rows' statuses."""
-    write_table(change.staged(files.table), files.columns, rows)
+    ours = (change.folder / files.manifest).is_file()
+    write_table(change.staged(files.table, ours=ours), files.columns, rows)
     counts = dict(Counter(row["status"] for row in rows))
     replace(manifest, counts=counts).write(change.staged(files.manifest))
     change.remove(files.old_journal)

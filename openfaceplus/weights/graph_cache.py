@@ -24,7 +24,7 @@ def cached(name: str, build: Callable[[], bytes]) -> bytes:
     graph = _read(path)
     if graph is None:
         graph = build()
-        with contextlib.suppress(StorageError), atomic_write(path) as file:
+        with contextlib.suppress(StorageError), atomic_write(path, ours=True) as file:
             file.write(hashlib.sha256(graph).digest())
             file.write(graph)
     return graph

@@ -111,7 +111,7 @@ def _locked(register: Path) -> Iterator[dict[str, str]]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             pins = _read(register)
             yield pins
-            with atomic_write(register) as file:
+            with atomic_write(register, ours=True) as file:
                 file.write(json.dumps(pins, indent=1, sort_keys=True).encode())
     except OSError as error:
         raise StorageError(

@@ -41,8 +41,8 @@ _COMPRESSED = (b"\x1f\x8b", b"BZ", b"\xfd7", b"]\0", b"\x04\x22", b"PK", b"x")
 _RETRAIN = "train again with openfaceplus to get a file that is safe to load"
 
 
-def dump(path: str | os.PathLike[str], tree: Mapping[str, Any]) -> None:
-    """Write a plain tree, whole or not at all.
+def dump(path: str | os.PathLike[str], tree: Mapping[str, Any], *, ours: bool = False) -> None:
+    """Write a plain tree, whole or not at all; ``ours`` as for ``atomic_write``.
 
     Raises ``TypeError``, saying where, for what is not plain (subclasses, NumPy scalars and longer
     integers included), ``StorageError`` where the file cannot be written.
@@ -54,7 +54,7 @@ def dump(path: str | os.PathLike[str], tree: Mapping[str, Any]) -> None:
     raw = text.encode("utf-8", "surrogatepass")
     raw += b" " * (-(_FIXED + len(raw)) % _ALIGNED)
     _check_text(raw)
-    with atomic_write(path) as file:
+    with atomic_write(path, ours=ours) as file:
         file.write(_MARK + len(raw).to_bytes(8, "little") + raw)
         file.write(_BYTES + sum(map(len, blocks)).to_bytes(8, "little"))
         file.writelines(blocks)

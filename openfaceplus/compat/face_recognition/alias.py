@@ -65,7 +65,7 @@ def install(target: Path | None = None, scripts: bool = True) -> list[Path]:
                 )
             files[path] = _SCRIPT.format(python=sys.executable, module=module)
     for path, text in files.items():
-        with atomic_write(path, "w") as file:
+        with atomic_write(path, "w", ours=path.is_file() and _is_ours(path)) as file:
             file.write(text)
         if path.parent == commands:
             path.chmod(0o755)
