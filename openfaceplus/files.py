@@ -181,13 +181,13 @@ def atomic_write(
     ``spare`` does; not so if whatever is called ``path`` is known to be ``ours``.
     """
     path = Path(path)
-    if not ours and STAGING not in path.parts:
-        spare(path)
     temporary = path.with_name(_temporary_name(path.name or "_"))
     text: dict[str, Any] = (
         {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     )
     try:
+        if not ours and STAGING not in path.parts:
+            spare(path)
         if path.exists() and not path.is_file():  # replacing /dev/null would be worse than failing
             raise OSError(errno.EISDIR, "Not a regular file", str(path))
         make_folder(path.parent)

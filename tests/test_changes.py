@@ -33,7 +33,7 @@ def folder(tmp_path) -> Path:
 
 def stage(change) -> None:
     for name in ("a", "new/d"):
-        path = change.staged(name)
+        path = change.staged(name, ours=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("new")
     change.staged("never-written")
@@ -128,7 +128,8 @@ def test_the_lock_of_a_killed_process_holds_nobody(folder):
     code = (
         "import sys, time; from pathlib import Path; from openfaceplus.changes import changing\n"
         "with changing(Path(sys.argv[1])) as change:\n"
-        "    change.staged('a').parent.mkdir(parents=True); change.staged('a').write_text('half')\n"
+        "    path = change.staged('a', ours=True)\n"
+        "    path.parent.mkdir(parents=True); path.write_text('half')\n"
         "    print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE) as other:

@@ -147,7 +147,7 @@ def test_what_lies_among_the_photos_is_not_replaced(tmp_path):
     mine.parent.mkdir()
     mine.write_bytes(b"mine")
     for _ in range(2):
-        with pytest.raises(InTheWay, match="photo.jpg: is there and was not made here"):
+        with pytest.raises(InTheWay, match=r"photo\.jpg: is there and was not made here"):
             demo.fetch(source(), tmp_path, archive("zip", {"x/photo.jpg": PHOTO}))
         assert mine.read_bytes() == b"mine"
     with overwriting(True):

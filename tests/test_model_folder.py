@@ -360,7 +360,7 @@ def test_a_reader_sees_one_state_whatever_a_writer_does(place):
             with changing(model / EMBEDDINGS) as change:
                 classifier, names = states[number % 2]
                 classifier.save(change.staged("classifier.pkl"))
-                change.staged("people.json").write_text(json.dumps(names))
+                change.staged("people.json", ours=True).write_text(json.dumps(names))
                 change.commit()
 
     writer, seen = child(write), set()
