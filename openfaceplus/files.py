@@ -150,16 +150,14 @@ def make_folder(path: Path) -> None:
 
     Those that are there keep their modes.
     """
+    mode = 0o700 | _others(0o077)
     try:
-        path.mkdir(0o700 | _others(0o077))
+        path.mkdir(mode, exist_ok=True)
     except FileNotFoundError:
         if path.parent == path:
             raise
         make_folder(path.parent)
-        make_folder(path)
-    except OSError:
-        if not path.is_dir():
-            raise
+        path.mkdir(mode, exist_ok=True)
 
 
 def _others(mode: int) -> int:

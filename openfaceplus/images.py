@@ -8,6 +8,7 @@ import stat
 import struct
 import sys
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,9 @@ def walk(root: str | os.PathLike[str]) -> list[PhotoFile]:
     """All files of a folder-per-person tree, sorted by person and path in code point order.
 
     The person is the first folder below ``root``; files directly in ``root`` have person "".
-    Hidden files and folders are left out. Links are followed, but not in circles. Everything else
-    is listed whatever its ending, and also dead links and folders that may not be opened, so that
-    each becomes a row that says why it was not used.
+    Hidden files and folders are left out. Links are followed, but each folder is walked once for a
+    person. Everything else is listed whatever its ending, and also dead links and folders that may
+    not be opened, so that each becomes a row that says why it was not used.
 
     Raises UsageError if ``root`` is not a folder that can be read.
     """
@@ -213,22 +214,29 @@ def _unwritable(path: str | os.PathLike[str], pixels: np.ndarray) -> UnwritableP
 
 
 def _files_below(root: Path) -> Iterator[str]:
-    """Posix paths, relative to ``root``, of all that is not hidden and not an open folder."""
-    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    """Posix paths, relative to ``root``, of all that is not hidden and not an open folder.
+
+    For each folder directly below ``root``, what links lead to is walked once, by the shortest of
+    the ways to it: folders that link to each other have more ways than could ever be walked.
+    """
+    pending = deque([""])
+    walked: set[tuple[str, int, int]] = set()
     while pending:
-        folder, ancestors = pending.pop()
+        folder = pending.popleft()
+        person = folder.partition("/")[0]
         try:
             status = os.stat(root / folder)
-            identity = status.st_dev, status.st_ino
-            if identity in ancestors:
+            place = status.st_dev, status.st_ino
+            if not walked.isdisjoint({(person, *place), ("", *place)}):
                 continue
+            walked.add((person, *place))
             with os.scandir(root / folder) as entries:
-                for entry in entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
                     if entry.name.startswith(".") or entry.name.lower() in _SYSTEM_FILES:
                         continue
                     relative = f"{folder}{entry.name}"
                     if _is_folder(entry):
-                        pending.append((f"{relative}/", ancestors | {identity}))
+                        pending.append(f"{relative}/")
                     else:
                         yield relative
         except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from openfaceplus.stages.summary import Summary
 
 _MOST_BYTES = 1 << 30  # of a photo on standard input
+_FEWEST_ADDRESSES = 768 << 20  # OpenCV and ONNX Runtime were seen to crash with 700 MB
 __all__ = ["OK", "SOME_FAILED"]  # and what is below
 STATUSES = "exit status: 0 all done, 1 some photos failed, 2 nothing could be done, 130 interrupted"
 
@@ -112,6 +114,7 @@ def run(
         allowed = getattr(args, "overwrite", False)
         with sharing(args.shared), overwriting(allowed), warnings.catch_warnings():
             listen(args.verbose, args.debug or bool(sys.warnoptions))
+            _check_addresses()
             return command(args)
     except BrokenPipeError:
         return OK  # the reader of our output, such as head, has seen enough
@@ -119,6 +122,13 @@ def run(
         if args.debug and not isinstance(error, KeyboardInterrupt):
             raise
         return stop(parse, error, args.json)
+
+
+def _check_addresses() -> None:
+    """Raises MemoryError where libraries have so few addresses that they crash (ulimit -v)."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= limit < _FEWEST_ADDRESSES:
+        raise MemoryError
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import os
 import sys
 
 from openfaceplus.cli.output import line, print_json, say
@@ -20,6 +22,18 @@ _DESTS = {
     "spec": "embedder_spec",
 }
 """Parameters of the library whose options are called otherwise."""
+
+_NO_MEMORY = (
+    "failed to map segment", "annot allocate memory", "can't start new thread", "bad_alloc",
+    "Insufficient memory", "Failed to allocate memory",
+)  # fmt: skip
+"""What the loader, Python, ONNX Runtime and OpenCV say when memory is refused."""
+
+_SYSTEM = {
+    errno.EMFILE: "allow it more open files (ulimit -n 256), or try fewer --jobs",
+    errno.ENFILE: "close other programs",
+    errno.ENOSPC: "free some space",
+}
 
 
 def stop(parse: argparse.ArgumentParser, error: BaseException, as_json: bool) -> int:
@@ -42,13 +56,30 @@ def _described(error: BaseException) -> dict[str, str | None]:
         code, (problem, remedy) = "interrupted", WAS_INTERRUPTED
     elif isinstance(error, OpenFacePlusError):
         return error.to_dict()
-    elif isinstance(error, MemoryError):
+    elif _short_of_memory(error):
         code, problem = "out_of_memory", "out of memory"
-        remedy = "try fewer --jobs or smaller photos"
+        remedy = "try fewer --jobs or smaller photos, or allow it more (ulimit -v)"
+    elif isinstance(error, OSError) and error.strerror:
+        code, problem = "system", error.strerror
+        if error.filename is not None:
+            problem = f"{line(os.fsdecode(error.filename))}: {problem}"
+        remedy = _SYSTEM.get(error.errno or 0, "check the files and the disk; --debug shows more")
+        if error.errno == errno.ENOENT and not os.path.exists(os.curdir):
+            problem, remedy = "the working folder was deleted", "change to another folder"
+    elif isinstance(error, ImportError):
+        code, problem = "not_installed", f"a library cannot be loaded ({error})"
+        remedy = "install openfaceplus again"
     else:
         code, problem = "internal", f"{type(error).__name__}: {error}"
         remedy = "this should not happen: please report what --debug shows"
     return {"code": code, "problem": problem, "field": None, "remedy": remedy}
+
+
+def _short_of_memory(error: BaseException) -> bool:
+    """Whether memory was refused, in whatever words of a library."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, Exception) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def _option(parse: argparse.ArgumentParser, field: str | None) -> str | None:
