@@ -20,10 +20,10 @@ _DLIB_CHIP = ChipSpec(150, "dlib", 0.25)
 class Recipe:
     """Everything that decides what an embedding of a photo is.
 
-    ``detector`` is a name, or ``ssd:PATH`` for one that is brought as a file (see
-    ``detect.split_name``). ``predictor`` and ``network`` are files in place of the catalogued ones,
-    and ``spec`` is what such a network takes. ``through`` is a chip that the embedder's own is
-    warped from, where only such chips were left to train on.
+    ``detector`` is what ``detect.create`` takes: a name, several (``name+other``), or ``ssd:PATH``
+    for one that is brought as a file. ``predictor`` and ``network`` are files in place of the
+    catalogued ones, and ``spec`` is what such a network takes. ``through`` is a chip that the
+    embedder's own is warped from, where only such chips were left to train on.
     """
 
     profile: str = "dlib"
@@ -68,6 +68,9 @@ PROFILES = {
 
 
 AUTO = "auto"
+"""The detector where none is named: see ``detect.AUTO``."""
+CLASSIC = Recipe().detector
+"""What OpenFace and face_recognition find faces with, and their names and scripts here do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,9 @@ def recipe(
 ) -> Recipe:
     """A profile's recipe with changes to its fields; None keeps the profile's value.
 
-    The detector ``auto`` becomes the first of ``detect.AUTO`` whose weights are here. ``embedder``
-    may be ``name:PATH`` or an ``EmbedderChoice``, ``spec`` the path of a JSON file; the chip
-    follows from them unless it is given. Raises UsageError for an unknown profile or embedder and
+    The detector is ``auto`` unless named, and becomes what that stands for here. ``embedder`` may
+    be ``name:PATH`` or an ``EmbedderChoice``, ``spec`` the path of a JSON file; the chip follows
+    from them unless it is given. Raises UsageError for an unknown profile or embedder and
     for a spec that makes no sense, ModelMissing for one that cannot be read.
     """
     if profile not in PROFILES:
@@ -113,7 +116,7 @@ def recipe(
         read = None if spec is None else _spec(name or kind.name, kind.preset, spec)
         chip = chip or (read or kind).chip
     changes = {
-        "detector": detector and detector_of(detector),
+        "detector": detector_of(detector or AUTO),
         "landmarks": landmarks,
         "chip": chip,
         "embedder": name or None,
@@ -139,7 +142,10 @@ def _spec(name: str, preset: EmbedderSpec | None, given: Any) -> EmbedderSpec:
 
 
 def profile_for(chip: ChipSpec) -> Recipe:
-    """The profile whose embedder takes such chips and whose weights are here, else the first."""
+    """The profile whose embedder takes such chips and whose weights are here, else the first.
+
+    It is for chips of unknown origin, such as OpenFace's, and so finds faces as OpenFace does.
+    """
     first, *others = PROFILES.values()
     for one in others:
         kind = embedding.kind_of(one.embedder)
@@ -149,7 +155,7 @@ def profile_for(chip: ChipSpec) -> Recipe:
 
 
 def detector_of(name: str) -> str:
-    """The detector meant: ``auto`` is the first of ``detect.AUTO`` whose weights are here.
+    """The detector meant: ``auto`` becomes those of ``detect.AUTO`` whose weights are here.
 
     The path in ``ssd:PATH`` becomes absolute, since a recipe is used in other folders too.
     """

@@ -215,7 +215,7 @@ def test_weights_are_resolved_once(monkeypatch):
     monkeypatch.setattr(
         weights, "require", lambda name, **how: asked.append(name) or require(name, **how)
     )
-    Pipeline(recipe(landmarks=68)).look([portrait()])
+    Pipeline(recipe(detector="hog", landmarks=68)).look([portrait()])
     assert sorted(asked) == ["dlib-landmarks-68", "dlib-resnet"]
 
 

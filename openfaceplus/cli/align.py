@@ -60,7 +60,7 @@ def script(argv: list[str] | None = None) -> int:
         "--version", type=int, choices=(1, 2), default=1, help="OpenFace's; both give the same here"
     )
     add_alignment(align, openface=True)
-    options.add_recipe(align)
+    options.add_recipe(align, openface=True)
     options.add_photos(align)
     for mode in (mean, align):
         _add_predictor(mode, argparse.SUPPRESS)

@@ -25,7 +25,7 @@ def script(argv: list[str] | None = None) -> int:
     )
     parse.add_argument("--imgDim", type=int, dest="size", help="refused if the network's differs")
     options.add_max_pixels(parse)
-    options.add_recipe(parse)
+    options.add_recipe(parse, openface=True)
     return common.run(parse, argv, _compare)
 
 

@@ -42,8 +42,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def add_inference(to: argparse.ArgumentParser) -> None:
     """Options of inference, shared with ``demos/classifier.py infer``."""
-    from openfaceplus.detect import DETECTORS
-
     to.add_argument("--multi", action="store_true", help="name all faces, from left to right")
     group = to.add_argument_group("strangers")
     group.add_argument(
@@ -69,7 +67,7 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         help="write the photos there with labelled boxes: green known, red unknown",
     )  # fmt: skip
     to.add_argument(
-        "--detector", metavar="NAME[:PATH]", type=options.named((*DETECTORS, "auto"), "detector"),
+        "--detector", metavar="NAME[:PATH]", type=options.detector,
         help="what finds faces (default: as trained)",
     )  # fmt: skip
     options.add_photos(to)

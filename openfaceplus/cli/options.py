@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     from openfaceplus.recipe import Recipe
 
 
-def add_recipe(to: argparse.ArgumentParser, detection: bool = True) -> None:
-    """Options that decide how a photo becomes an embedding; without ``detection`` a chip."""
+def add_recipe(
+    to: argparse.ArgumentParser, detection: bool = True, openface: bool = False
+) -> None:
+    """Options that decide how a photo becomes an embedding; without ``detection`` a chip.
+
+    In ``openface``'s scripts faces are found as OpenFace does.
+    """
     from openfaceplus.embedding import EMBEDDERS
-    from openfaceplus.recipe import PROFILES, Recipe
+    from openfaceplus.recipe import AUTO, CLASSIC, PROFILES, Recipe
 
     usual = Recipe()
     group = to.add_argument_group("recipe")
     group.add_argument("--profile", choices=PROFILES, help="what belongs together (default: dlib)")
     if detection:
-        _add_detection(group, usual.detector)
+        _add_detection(group, CLASSIC if openface else AUTO)
     group.add_argument(
         "--embedder", metavar="NAME[:PATH]", type=named(EMBEDDERS, "embedder"),
         help=f"the network: {', '.join(EMBEDDERS)} (default: {usual.embedder}); PATH is its file, "
@@ -43,10 +48,10 @@ def _add_detection(group: argparse._ArgumentGroup, usual: str) -> None:
     from openfaceplus.detect import AUTO, DETECTORS
 
     group.add_argument(
-        "--detector", metavar="NAME[:PATH]", type=named((*DETECTORS, "auto"), "detector"),
-        help=f"what finds faces: {', '.join(DETECTORS)} (default: {usual}); auto: the "
-        f"first of {', '.join(AUTO)} whose weights are here; PATH is the file of a network of "
-        "yours (see docs/models.md)",
+        "--detector", metavar="NAME[:PATH]", type=detector, default=usual,
+        help=f"what finds faces: {', '.join(DETECTORS)}, or several, each looking where those "
+        f"before found none, as in {'+'.join(AUTO)}; auto: those of that whose weights are here "
+        "(default: %(default)s); PATH is the file of a network of yours (see docs/models.md)",
     )  # fmt: skip
     group.add_argument(
         "--detector-threshold", type=float, metavar="T",
@@ -141,17 +146,28 @@ def named(table: Iterable[str], what: str) -> Callable[[str], str]:
     return check
 
 
+def detector(text: str) -> str:
+    """A parser of ``--detector`` for argparse."""
+    from openfaceplus.detect import DETECTORS, split_chain
+    from openfaceplus.recipe import AUTO
+
+    names = split_chain(text)
+    for name in names:
+        named((*DETECTORS, AUTO) if len(names) == 1 else DETECTORS, "detector")(name)
+    return text
+
+
 def join_recipe(args: argparse.Namespace) -> None:
     """Let ``args.detector`` and ``args.embedder`` hold what belongs to them.
 
     Raises UsageError for a threshold or a spec without its network.
     """
-    from openfaceplus.recipe import EmbedderChoice
+    from openfaceplus.recipe import AUTO, EmbedderChoice
 
     threshold = getattr(args, "detector_threshold", None)
     spec = getattr(args, "embedder_spec", None)
     if threshold is not None:
-        if args.detector is None:
+        if args.detector == AUTO:
             raise UsageError("--detector-threshold goes with --detector NAME:PATH")
         name, colon, path = args.detector.partition(":")
         args.detector = f"{name}@{threshold}{colon}{path}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from openfaceplus.registry import resolve
 if TYPE_CHECKING:
     from openfaceplus.detect.base import Detector
 
+log = logging.getLogger(__name__)
+
 DETECTORS = {
     "hog": "openfaceplus.detect.hog:HogDetector",
     "hog-full": "openfaceplus.detect.hog:FullHogDetector",
@@ -21,8 +25,12 @@ DETECTORS = {
     "mmod": "openfaceplus.detect.mmod:MmodDetector",
     "ssd": "openfaceplus.detect.ssd:SsdDetector",
 }
-AUTO = ("yunet", "hog")
-"""What ``auto`` stands for: the first of these whose weights are here."""
+AUTO = ("yunet", "centerface")
+"""What ``auto`` stands for: those of these whose weights are here, one after the other."""
+LAST = "hog"
+"""What it stands for where none are."""
+FETCHED = "centerface"
+"""The one whose weights come from where openfaceplus itself does, through pip."""
 
 
 def kind_of(name: str) -> type[Detector]:
@@ -34,9 +42,29 @@ def kind_of(name: str) -> type[Detector]:
 def create(name: str, *, require: Callable[[str], Path] = weights.require) -> Detector:
     """The detector called ``name``, or ``name:PATH`` for one whose network is a file.
 
-    ``require`` gives the verified file of a catalogued model. Raises UsageError for an unknown
-    name, ModelError if its weights cannot be had.
+    Of ``name+other`` the other looks where the first found nothing. ``require`` gives the verified
+    file of a catalogued model. Raises UsageError for an unknown name, ModelError if weights cannot
+    be had.
     """
+    first, *others = split_chain(name)
+    if not others:
+        return _create(first, require)
+    from openfaceplus.detect.chain import Chain
+
+    for other in others:  # what is missing is said at once
+        kind = kind_of(other)
+        if kind.brought:
+            raise UsageError(
+                f"the detector {other} needs its file, and stands alone",
+                remedy=f"name it {other}:PATH",
+                field="detector",
+            )
+        if kind.model is not None and not weights.locate(kind.model):
+            require(kind.model)
+    return Chain(_create(first, require), *(partial(_create, one, require) for one in others))
+
+
+def _create(name: str, require: Callable[[str], Path]) -> Detector:
     short, threshold, path = split_name(name)
     kind = kind_of(short)
     if kind.brought:
@@ -59,10 +87,26 @@ def create(name: str, *, require: Callable[[str], Path] = weights.require) -> De
 
 
 def auto() -> str:
-    """The first name in ``AUTO`` whose weights are here."""
-    return next(
-        name for name in AUTO if (model := kind_of(name).model) is None or weights.locate(model)
-    )
+    """Those of ``AUTO`` whose weights are here, as ``create`` takes them, else ``LAST``.
+
+    The latter is said in the log, once a process.
+    """
+    here = [name for name in AUTO if (model := kind_of(name).model) and weights.locate(model)]
+    return "+".join(here) or _last()
+
+
+@cache
+def _last() -> str:
+    log.warning(
+        "looking for faces with %s, which misses many: better detectors are not here; run: "
+        "openfaceplus models pull %s", LAST, FETCHED,
+    )  # fmt: skip
+    return LAST
+
+
+def split_chain(text: str) -> list[str]:
+    """The names in ``name+other``; a ``name:PATH`` stands alone, whatever its path holds."""
+    return [text] if ":" in text else text.split("+")
 
 
 def split_name(text: str) -> tuple[str, float | None, str | None]:

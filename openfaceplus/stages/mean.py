@@ -11,7 +11,7 @@ from openfaceplus.errors import UsageError
 from openfaceplus.files import atomic_write
 from openfaceplus.images import walk
 from openfaceplus.pipeline import Pipeline
-from openfaceplus.recipe import recipe
+from openfaceplus.recipe import CLASSIC, recipe
 from openfaceplus.stages.summary import Progress, no_progress
 from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.threads import processes
@@ -21,7 +21,7 @@ class _Worker:
     """Finds the landmarks of a photo's most prominent face, as shares of its box."""
 
     def __init__(self, predictor: str | None, commercial: bool) -> None:
-        chosen = recipe(landmarks=68, predictor=predictor)
+        chosen = recipe(detector=CLASSIC, landmarks=68, predictor=predictor)
         self._pipeline = Pipeline(chosen, commercial=commercial)
 
     def __call__(self, path: Path) -> np.ndarray | None:

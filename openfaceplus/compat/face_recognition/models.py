@@ -53,9 +53,9 @@ def predictor(points: int) -> dlib.shape_predictor:
 def pipeline(points: int) -> Pipeline:
     """What aligns by 5 or 68 landmarks and embeds, on all cores; on one in a process of a pool."""
     from openfaceplus.pipeline import Pipeline
-    from openfaceplus.recipe import recipe
+    from openfaceplus.recipe import CLASSIC, recipe
 
-    return Pipeline(recipe(landmarks=points, views=1))
+    return Pipeline(recipe(detector=CLASSIC, landmarks=points, views=1))
 
 
 def embedder() -> Embedder:
