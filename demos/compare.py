@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Compare photos two by two, with OpenFace's flags."""
+
 import sys
 from pathlib import Path
 

@@ -47,9 +47,7 @@ def test_two_fits_are_the_same_to_the_last_bit():
 
 def trained(x: np.ndarray, y: np.ndarray, **settings) -> Classifier:
     names = names_of(y)
-    return Classifier.train(
-        x, names, names, recipe={}, space=SPACE, settings=Settings(**settings)
-    )
+    return Classifier.train(x, names, names, recipe={}, space=SPACE, settings=Settings(**settings))
 
 
 def test_it_names_faces_while_training_it_takes_no_time():

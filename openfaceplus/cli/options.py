@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from openfaceplus.recipe import Recipe
 
 
-def add_recipe(
-    to: argparse.ArgumentParser, detection: bool = True, openface: bool = False
-) -> None:
+def add_recipe(to: argparse.ArgumentParser, detection: bool = True, openface: bool = False) -> None:
     """Options that decide how a photo becomes an embedding; without ``detection`` a chip.
 
     In ``openface``'s scripts faces are found as OpenFace does.

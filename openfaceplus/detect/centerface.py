@@ -41,9 +41,7 @@ class CenterFaceDetector(CoarseToFine):
         self._session = open_session(graph, 1, file)
 
     def _rows(self, image: np.ndarray) -> np.ndarray:
-        outputs = run_session(
-            self._session, {_INPUT: padded(image, _STRIDE)}, _OUTPUTS, self._path
-        )
+        outputs = run_session(self._session, {_INPUT: padded(image, _STRIDE)}, _OUTPUTS, self._path)
         heat, sizes, offsets, _ = (output[0] for output in outputs)
         down, across = np.nonzero(heat[0] >= self._threshold)
         sides = np.exp(sizes[::-1, down, across].T) * _PLACE
