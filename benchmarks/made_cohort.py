@@ -38,7 +38,7 @@ STRANGERS, TYPICAL = 5000, 64
 NEIGHBOURS = 1 / 7
 # Real strangers have a look-alike here and there; made ones, smooth as they are, do not. Without
 # an exponential spread of c(x), in its standard deviations, thresholds are too low for large
-# galleries: 1% asked gives 1.0% with 2 people and 2.2% with 200.
+# galleries (docs/accuracy.md says by how much).
 SPREAD = 1.0
 FOLDS = 10
 PHOTOS = (1, 2, 3, 5, 10)
