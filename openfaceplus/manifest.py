@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from openfaceplus.errors import StorageError
+from openfaceplus.errors import OpenFacePlusError, StorageError
 from openfaceplus.files import atomic_write, shown
 from openfaceplus.version import __version__
 
@@ -42,8 +43,13 @@ class Manifest:
             file.write(text.encode() + b"\n")
 
     @classmethod
-    def read(cls, path: Path) -> Manifest | None:
-        """The manifest at ``path``, or None if there is none; StorageError if it is not one."""
+    def read(
+        cls, path: Path, check: Callable[[dict[str, Any]], object] | None = None
+    ) -> Manifest | None:
+        """The manifest at ``path``, or None if there is none.
+
+        Raises StorageError if it is not one, or ``check`` raises something of its settings.
+        """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             data.pop("settings_hash")
@@ -52,7 +58,6 @@ class Manifest:
                 raise TypeError("fields of another kind")
             if not all(isinstance(root, str) for root in made.roots):
                 raise TypeError("roots that are no paths")
-            return made
         except FileNotFoundError:
             return None
         except (
@@ -62,3 +67,12 @@ class Manifest:
                 f"{shown(path)}: not a manifest ({error})",
                 remedy="delete it and run the stage again",
             ) from error
+        try:
+            if check is not None:
+                check(made.settings)
+        except (OpenFacePlusError, ValueError, TypeError, KeyError, OverflowError) as error:
+            why = f"no {error}" if isinstance(error, KeyError) else shown(str(error))
+            raise StorageError(
+                f"{shown(path)}: was altered ({why})", remedy="delete it and run the stage again"
+            ) from error
+        return made

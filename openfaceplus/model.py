@@ -13,13 +13,13 @@ from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
 from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw, legend
-from openfaceplus.errors import PhotoError, StorageError, UsageError
+from openfaceplus.errors import PhotoError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
 from openfaceplus.images import MAX_PIXELS
 from openfaceplus.model_folder import ModelFolder
 from openfaceplus.pipeline import PhotoFaces, Pipeline
-from openfaceplus.recipe import Recipe, detector_of
+from openfaceplus.recipe import detector_of
 from openfaceplus.threads import processes
 from openfaceplus.weights import Progress
 
@@ -101,12 +101,7 @@ class Model:
         """
         folder = ModelFolder(path)
         classifier = folder.read()
-        try:
-            recipe = Recipe.from_dict(classifier.recipe)
-        except StorageError as error:
-            raise StorageError(
-                f"{shown(folder.classifier)}: {error}", remedy="train again"
-            ) from error
+        recipe = folder.recipe(classifier)
         recipe = replace(
             recipe,
             detector=detector_of(detector) if detector else recipe.detector,

@@ -25,6 +25,7 @@ from openfaceplus.classify.classifier import Classifier, id_from
 from openfaceplus.errors import OpenFacePlusError, StorageError
 from openfaceplus.files import atomic_write, possible, shown
 from openfaceplus.manifest import Manifest
+from openfaceplus.recipe import Recipe
 from openfaceplus.store.layout import (
     ALIGNMENT,
     CHIPS,
@@ -119,6 +120,15 @@ class ModelFolder:
                 found = people_of(classifier, stored)
                 return replace(classifier, people=tuple(p.name for p in found)), found
         raise StorageError(f"{shown(self.classifier)}: changes faster than it can be read")
+
+    def recipe(self, classifier: Classifier) -> Recipe:
+        """The recipe in a classifier that ``read`` gave. Raises StorageError if it is none."""
+        try:
+            return Recipe.from_dict(classifier.recipe)
+        except StorageError as error:
+            raise StorageError(
+                f"{shown(self.classifier)}: {error}", remedy="train again"
+            ) from error
 
     @property
     def stands_alone(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from openfaceplus import detect, embedding
 from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.faces import ChipSpec
+from openfaceplus.files import possible
 from openfaceplus.weights import locate
 from openfaceplus.weights.embedder_spec import EmbedderSpec, make_spec, read_spec
 
@@ -46,14 +47,40 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
-        """The inverse of ``to_dict``. Raises StorageError if fields are missing or unknown."""
+        """The inverse of ``to_dict``. Raises StorageError if fields are missing, unknown or make no
+        sense."""
         try:
-            through = data["through"] and ChipSpec(**data["through"])
+            through = data["through"] and _chip(data["through"])
             spec = data.get("spec") and make_spec(data["spec"], EmbedderSpec(), "its spec")
-            chip = ChipSpec(**data["chip"])
-            return cls(**(data | {"chip": chip, "through": through, "spec": spec or None}))
-        except (TypeError, KeyError, UsageError) as error:
-            raise StorageError(f"not a recipe of this version of openfaceplus: {error}") from error
+            chip = _chip(data["chip"])
+            made = cls(**(data | {"chip": chip, "through": through or None, "spec": spec or None}))
+            made._check()
+            return made
+        except (TypeError, KeyError, AttributeError, ValueError, UsageError) as error:
+            why = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise StorageError(f"not a recipe of this version of openfaceplus: {why}") from error
+
+    def _check(self) -> None:
+        from openfaceplus.loaded import VIEWS
+
+        for name, known in (
+            ("detector", detect.DETECTORS), ("landmarks", (5, 68)),
+            ("embedder", embedding.EMBEDDERS), ("views", VIEWS),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if name == "detector" and isinstance(value, str):
+                value, _, _ = detect.split_name(value)
+            if type(value) not in (str, int) or value not in known:
+                raise ValueError(f"its {name} is {value!r}")
+        for name in ("predictor", "network"):
+            path = getattr(self, name)
+            if path is not None and not (isinstance(path, str) and possible(path)):
+                raise ValueError(f"its {name} is {path!r}")
+
+
+def _chip(data: Any) -> ChipSpec:
+    """A ChipSpec of its fields. Raises TypeError and UsageError."""
+    return make_spec(asdict(ChipSpec(**data)), EmbedderSpec(), "its chip").chip
 
 
 PROFILES = {

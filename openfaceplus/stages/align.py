@@ -14,6 +14,7 @@ from openfaceplus.images import MAX_PIXELS, PhotoFile, save_image, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
+from openfaceplus.stages.settings import alignment_manifest
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.stages.tasks import Task, tasks_of
 from openfaceplus.stages.workers import Lost, Workers
@@ -26,6 +27,7 @@ from openfaceplus.threads import processes
 USABLE = frozenset({"ok", "fallback"})
 TRANSIENT = frozenset({"unreadable", "too_large", "in_the_way"})
 """Statuses that may end without the photo being changed: permissions, memory, another file."""
+_ALWAYS = ("person", "photo", "chip", "status", "reason", "fingerprint")  # in each row
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ def align_files(
     output = change.folder
     if not keep_others:  # many folders take long to look through
         sweep(output)
-    journal = Journal(output / ALIGNMENT.journal, manifest.settings_hash)
+    journal = Journal(output / ALIGNMENT.journal, manifest.settings_hash, _ALWAYS)
     before, earlier = read_alignment(output)
     if before is not None and keep_others:
         manifest = replace(manifest, settings=before.settings)
@@ -239,7 +241,7 @@ def align_files(
 def read_alignment(folder: Path) -> tuple[Manifest | None, list[Row]]:
     """The manifest and the rows in a folder of chips; None and no rows if it has neither."""
     rows = read_table(folder / ALIGNMENT.table, ALIGNMENT.columns)
-    return Manifest.read(folder / ALIGNMENT.manifest), rows
+    return alignment_manifest(folder), rows
 
 
 def _settings(recipe: Recipe, options: AlignOptions) -> dict[str, object]:

@@ -52,7 +52,7 @@ def add(
             )
         model, enrolled = folder.people()
         person = _person(name, enrolled)
-        summary = _align(chips, person, paths, photos, Recipe.from_dict(model.recipe), jobs,
+        summary = _align(chips, person, paths, photos, folder.recipe(model), jobs,
                          commercial, progress)  # fmt: skip
         reasons = "; ".join(row["reason"] for row in summary.rows)
         nobody = UsageError(f"{shown(photos)}: no usable photo of {name} ({reasons})")

@@ -118,7 +118,8 @@ def find(
     settings = _settings(knowns, comparer, references, options)
     if numbers:  # with another font the pictures are drawn anew
         settings["numbers"] = numbers
-    journal = Journal(output / JOURNAL, Manifest("find", settings).settings_hash)
+    always = ("photo", "reason", "picture", "stamp")
+    journal = Journal(output / JOURNAL, Manifest("find", settings).settings_hash, always)
     # Before anything else is written: by this the next run knows what here is its own.
     claim = Manifest("find", settings | {"pictures": sorted(ours | set(pictures.values()))})
     claim.write(output / MANIFEST)

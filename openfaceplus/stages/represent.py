@@ -19,6 +19,7 @@ from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align
 from openfaceplus.stages.chip_plan import plan, spec_of
+from openfaceplus.stages.settings import representation_manifest
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.store.face_rows import face_from_row
@@ -27,6 +28,7 @@ from openfaceplus.store.tables import Journal, Row, read_table, write_stage
 from openfaceplus.store.vectors import (
     decode_vectors,
     encode_vector,
+    is_encoded,
     places,
     read_vectors,
     write_vectors,
@@ -35,9 +37,6 @@ from openfaceplus.threads import processes
 
 GONE = "gone"
 BATCH = 16
-
-
-_SETTINGS = {"space": str, "recut": bool}  # that every manifest has, beside the recipe
 
 
 class _Worker:
@@ -174,9 +173,15 @@ def represent_chips(
     places(change)  # what is in the way is said before the work
     sweep(output)
     rows = [marked(row, Path(row["chip"])) for row in rows]
-    journal = Journal(output / REPRESENTATION.journal, manifest.settings_hash)
+    columns = (*REPRESENTATION.columns, "vector")
+    journal = Journal(output / REPRESENTATION.journal, manifest.settings_hash, columns)
     earlier = _earlier(output, manifest) + journal.rows()
-    known = {_key(row): row for row in earlier if row["status"] == "ok"}
+    dim = pipeline.embedder.dim
+    known = {
+        _key(row): row
+        for row in earlier
+        if row["status"] == "ok" and is_encoded(row["vector"], dim)
+    }
     if recut:
         ready = {row["chip"]: row["vector"] for row in aligned if "vector" in row}
         for row in rows:
@@ -186,7 +191,7 @@ def represent_chips(
     with journal, progress("represent", len(todo)) as advance:
         for row in embed_rows(todo, recipe, recut, options, batch=batch, jobs=jobs):
             known[_key(row)] = row
-            journal.add({c: row.get(c, "") for c in (*REPRESENTATION.columns, "vector")})
+            journal.add({column: row.get(column, "") for column in columns})
             advance()
     # The chips' folder may be spelled another way than in the earlier run.
     ordered = [known[_key(row)] | {"chip": row["chip"], "photo": row["photo"]} for row in rows]
@@ -225,23 +230,13 @@ def read_manifest(folder: Path) -> Manifest:
     """What made the embeddings in ``folder``. Raises StorageError if nothing says so, what does
     was altered, or they are incomplete."""
     Journal(folder / REPRESENTATION.journal, "").refuse_if_left("making embeddings")
-    manifest = Manifest.read(folder / REPRESENTATION.manifest)
+    manifest = representation_manifest(folder)
     if manifest is None:
         raise StorageError(
             f"{shown(folder / REPRESENTATION.manifest)}: not there, so nothing says which network "
             "made the embeddings",
             remedy="make them again",
         )
-    try:
-        settings = manifest.settings
-        Recipe.from_dict(settings.get("recipe", {}))
-        if not all(type(settings.get(key)) is kind for key, kind in _SETTINGS.items()):
-            raise StorageError("a setting is missing or of another kind")
-    except StorageError as error:
-        raise StorageError(
-            f"{shown(folder / REPRESENTATION.manifest)}: was altered ({error})",
-            remedy="make the embeddings again",
-        ) from error
     return manifest
 
 

@@ -102,11 +102,15 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
 
 
 class Journal:
-    """Rows of a run in progress, appended as they come. Use as a context manager."""
+    """Rows of a run in progress, appended as they come. Use as a context manager.
 
-    def __init__(self, path: Path, settings_hash: str) -> None:
+    ``columns`` are those that each row has as text; a row without them does not count.
+    """
+
+    def __init__(self, path: Path, settings_hash: str, columns: Sequence[str] = ()) -> None:
         self.path = path
         self._hash = settings_hash
+        self._columns = columns
 
     def rows(self) -> list[Row]:
         """What an interrupted run with the same settings left; a torn last line is dropped.
@@ -128,7 +132,7 @@ class Journal:
                 continue
             if not isinstance(row, dict) or row.pop("settings", None) != self._hash:
                 rows.clear()
-            elif row:
+            elif row and all(isinstance(row.get(column), str) for column in self._columns):
                 rows.append(row)
         return rows
 

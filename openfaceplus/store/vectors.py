@@ -133,6 +133,17 @@ def encode_vector(vector: np.ndarray) -> str:
     return base64.b64encode(vector.tobytes()).decode()
 
 
+def is_encoded(text: str, dimensions: int) -> bool:
+    """Whether ``encode_vector`` made a text of a vector of that many finite numbers."""
+    import numpy as np
+
+    try:
+        vector = np.frombuffer(base64.b64decode(text, validate=True), np.float32)
+    except ValueError:
+        return False
+    return len(vector) == dimensions and bool(np.isfinite(vector).all())
+
+
 def decode_vectors(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
     """(n, dimensions) float32: what ``encode_vector`` made of n rows' vectors."""
     import numpy as np
