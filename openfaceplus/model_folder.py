@@ -165,6 +165,8 @@ def read_people(path: Path) -> dict[str, Person]:
         found = [Person(str(key), str(x["name"]), str(x["folder"])) for key, x in data.items()]
         if any("/" in p.folder or not possible(p.folder) for p in found):
             raise ValueError("a person's folder that is none")
+        for person in found:  # what no file could hold is a ValueError
+            f"{person.id}{person.name}".encode(errors="surrogateescape")
         return {person.folder: person for person in found}
     except FileNotFoundError:
         return {}

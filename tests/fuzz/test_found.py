@@ -14,6 +14,7 @@ from openfaceplus.alignment.landmarks import Landmarks
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.errors import ModelCorrupt, OpenFacePlusError, StorageError
 from openfaceplus.manifest import Manifest
+from openfaceplus.recipe import PROFILES
 from openfaceplus.store.layout import ALIGNMENT, CHIPS, EMBEDDINGS, REPRESENTATION
 from openfaceplus.store.tables import Journal, read_table, write_table
 from openfaceplus.weights import safe
@@ -83,6 +84,37 @@ def test_names_that_no_file_has(model, tmp_path, name):
     next(iter(data.values()))["folder"] = name
     people.write_text(json.dumps(data))
     assert "people.json" in refused("people", "list", model)
+
+
+def test_people_with_names_that_no_file_holds(model):
+    path = model / EMBEDDINGS / "people.json"
+    data = json.loads(path.read_text())
+    next(iter(data.values()))["name"] = "a\ud800"
+    path.write_text(json.dumps(data))
+    assert "people.json" in refused("people", "rename", model, "bob", "eve")
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [("chip", {"size": "x", "template": "dlib"}), ("chip", None), ("landmarks", 7),
+     ("detector", []), ("predictor", 3), ("max_pixels", True), ("max_pixels", -1),
+     ("fallback", []), ("skip_multi", "no")],
+)  # fmt: skip
+def test_settings_of_alignment_that_make_no_sense(model, tmp_path, key, value):
+    path = model / CHIPS / ALIGNMENT.manifest
+    data = json.loads(path.read_text())
+    usual = {"skip_multi": False, "keep_flawed": False, "fallback": None, "max_pixels": 9}
+    data["settings"] = PROFILES["dlib"].to_dict() | usual
+    path.write_text(json.dumps(data))
+    Manifest.read(path)
+    data["settings"][key] = value
+    path.write_text(json.dumps(data))
+    said = refused("represent", model / CHIPS, "-o", tmp_path / "e")
+    assert "alignment.json: was altered" in said
+    del data["settings"][key]
+    path.write_text(json.dumps(data))
+    said = refused("represent", model / CHIPS, "-o", tmp_path / "e")
+    assert f"alignment.json: was altered (no '{key}')" in said
 
 
 def test_galleries_of_unknown_kinds_and_damaged_headers(tmp_path):
