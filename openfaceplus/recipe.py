@@ -63,13 +63,15 @@ class Recipe:
     def _check(self) -> None:
         from openfaceplus.loaded import VIEWS
 
+        if not isinstance(self.detector, str) or not all(
+            detect.split_name(name)[0] in detect.DETECTORS
+            for name in detect.split_chain(self.detector)
+        ):
+            raise ValueError(f"its detector is {self.detector!r}")
         for name, known in (
-            ("detector", detect.DETECTORS), ("landmarks", (5, 68)),
-            ("embedder", embedding.EMBEDDERS), ("views", VIEWS),
+            ("landmarks", (5, 68)), ("embedder", embedding.EMBEDDERS), ("views", VIEWS),
         ):  # fmt: skip
             value = getattr(self, name)
-            if name == "detector" and isinstance(value, str):
-                value, _, _ = detect.split_name(value)
             if type(value) not in (str, int) or value not in known:
                 raise ValueError(f"its {name} is {value!r}")
         for name in ("predictor", "network"):

@@ -14,7 +14,7 @@ from openfaceplus.alignment.landmarks import Landmarks
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.errors import ModelCorrupt, OpenFacePlusError, StorageError
 from openfaceplus.manifest import Manifest
-from openfaceplus.recipe import PROFILES
+from openfaceplus.recipe import PROFILES, Recipe
 from openfaceplus.store.layout import ALIGNMENT, CHIPS, EMBEDDINGS, REPRESENTATION
 from openfaceplus.store.tables import Journal, read_table, write_table
 from openfaceplus.weights import safe
@@ -106,7 +106,8 @@ def test_settings_of_alignment_that_make_no_sense(model, tmp_path, key, value):
     usual = {"skip_multi": False, "keep_flawed": False, "fallback": None, "max_pixels": 9}
     data["settings"] = PROFILES["dlib"].to_dict() | usual
     path.write_text(json.dumps(data))
-    Manifest.read(path)
+    for good in ("hog", "yunet+centerface", "ssd@0.5:/a+b.onnx"):
+        assert Recipe.from_dict(PROFILES["dlib"].to_dict() | {"detector": good}).detector == good
     data["settings"][key] = value
     path.write_text(json.dumps(data))
     said = refused("represent", model / CHIPS, "-o", tmp_path / "e")
