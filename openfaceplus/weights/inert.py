@@ -21,7 +21,7 @@ _DATA = """
     EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET
     GLOBAL STACK_GLOBAL INST REDUCE PERSID BINPERSID
 """
-_RUNS = {getattr(pickle, name)[0]: name for name in ("OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")}
+_RUNS = pickle.OBJ + pickle.NEWOBJ_EX + pickle.EXT1 + pickle.EXT2 + pickle.EXT4
 DAMAGE = (
     ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError, EOFError,
     Warning, struct.error, pickle.UnpicklingError,
@@ -39,17 +39,12 @@ class Bounded:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size, self.reads = file, size, 0
 
-    @property
-    def left(self) -> int:
-        """Bytes from here to its end."""
-        return self.size - self.file.tell()
-
     def read(self, count: int) -> bytes:
         self.reads += 1
         if self.reads > _LONGEST:
             raise ValueError("too many values outside arrays")
-        if not 0 <= count <= self.left:
-            raise ValueError(f"cut off: {count} bytes announced, {self.left} left")
+        if not 0 <= count <= self.size - self.file.tell():
+            raise ValueError(f"cut off: {count} bytes announced, and not as many left")
         return self.file.read(count)
 
     def readline(self) -> bytes:
@@ -67,9 +62,8 @@ class _Memo(dict[int, Any]):
 
 class _Opcodes(dict[int, Any]):
     def __missing__(self, code: int) -> Any:
-        if code in _RUNS:
-            raise Foreign(f"pickle opcode {_RUNS[code]}")
-        raise ValueError(f"opcode {code} is not one that data needs")
+        kind = Foreign if code in _RUNS else ValueError
+        raise kind(f"pickle opcode {bytes([code])!r}")
 
 
 class Pickle(pickle._Unpickler):

@@ -74,7 +74,16 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         head = file.read(4096)
         file.seek(0)
         try:
-            tree = (_read if head.startswith(_MARK) else _read_format_2)(file, size)
+            if head.startswith(_MARK):
+                tree = _read(file, size)
+            elif head.startswith(_COMPRESSED):
+                raise inert.Foreign("hidden by compression")
+            elif head.startswith(_PICKLES):
+                tree = Joblib(inert.Bounded(file, size)).load()
+                if file.read(1):
+                    raise ValueError("something follows its end")
+            else:
+                raise ValueError("it is empty, or begins otherwise")
             _encode(tree, [])
             if type(tree) is not dict:
                 raise TypeError(f"it holds a {type(tree).__name__}")
@@ -151,18 +160,3 @@ def _read(file: BinaryIO, size: int) -> Any:
         return {key.removeprefix("$"): part for key, part in node.items()}
 
     return json.loads(raw.decode("utf-8", "surrogatepass"), object_hook=decode)
-
-
-def _read_format_2(file: BinaryIO, size: int) -> Any:
-    """The tree in a file of joblib's."""
-    stream = inert.Bounded(file, size)
-    head = file.read(2)
-    file.seek(0)
-    if head.startswith(_COMPRESSED):
-        raise inert.Foreign("hidden by compression")
-    if not head.startswith(_PICKLES):
-        raise ValueError("it is empty, or begins otherwise")
-    tree = Joblib(stream).load()
-    if stream.left:
-        raise ValueError(f"{stream.left} bytes follow its end")
-    return tree
