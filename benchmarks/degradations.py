@@ -27,6 +27,7 @@ from openfaceplus import detect
 from openfaceplus.errors import ModelMissing
 from openfaceplus.faces import Face
 from openfaceplus.images import photos_in, read_photo
+from openfaceplus.recipe import detector_of
 
 FACE = 107  # pixels of a face in LFW, as WIDER FACE draws boxes: mean of width and height
 SQUARE = 25  # pixels of the squares of a scrambled photo
@@ -69,10 +70,11 @@ def main() -> None:
 
 
 def detectors(names: list[str] | None) -> Iterator[tuple[str, detect.Detector]]:
-    """Those named, else all whose weights are here but the slow one and those that are files."""
-    for name in names or [n for n in detect.DETECTORS if n not in ("mmod", "ssd")]:
+    """Those named, else the default and all whose weights are here but the slow one and those that
+    are files."""
+    for name in names or ["auto", *(n for n in detect.DETECTORS if n not in ("mmod", "ssd"))]:
         try:
-            yield name.partition(":")[0], detect.create(name, require=here)
+            yield name.partition(":")[0], detect.create(detector_of(name), require=here)
         except ModelMissing:
             print(f"(the weights of {name} are not here)")
 

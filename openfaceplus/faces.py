@@ -61,11 +61,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A detected face: box, detector score, and (points, 2) float32 landmarks once known."""
+    """A detected face: box, detector score, and (points, 2) float32 landmarks once known.
+
+    ``points`` are (5, 2), from detectors that give them: eyes, tip of the nose, corners of the
+    mouth, left before right as in a face that is upright.
+    """
 
     box: Box
     score: float
     landmarks: np.ndarray | None = None
+    points: np.ndarray | None = None
 
     @property
     def prominence(self) -> float:
@@ -79,8 +84,9 @@ class Face:
         """The same face in a photo enlarged by ``factor``."""
         if factor == 1:
             return self
-        points = None if self.landmarks is None else self.landmarks * factor
-        return Face(self.box.scaled(factor), self.score, points)
+        landmarks = None if self.landmarks is None else self.landmarks * factor
+        points = None if self.points is None else self.points * factor
+        return Face(self.box.scaled(factor), self.score, landmarks, points)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ class Pipeline(LoadedRecipe):
         return [
             face
             if face.landmarks is not None
-            else replace(face, landmarks=self.predictor.find(photo.pixels, face.box))
+            else replace(face, landmarks=self.predictor.find(photo.pixels, face.box, face.points))
             for face in faces
         ]
 

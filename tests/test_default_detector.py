@@ -7,9 +7,10 @@ import logging
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from running import call, needs_weights, portrait, run, table
+from running import call, needs_weights, portrait, run, save, table
 from toys import MiddleDetector
 
 import openfaceplus
@@ -17,9 +18,8 @@ from openfaceplus import detect, weights
 from openfaceplus.detect.chain import Chain
 from openfaceplus.errors import ModelMissing, UsageError
 from openfaceplus.faces import Box, Face
+from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
-
-BOTH = "yunet+centerface"
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def here(monkeypatch, tmp_path):
 @pytest.mark.parametrize("names", [("yunet", "centerface"), ("yunet",), ("centerface",)])
 def test_auto_is_what_is_here(here, names, caplog):
     here(*names)
-    assert recipe().detector == recipe(detector="auto").detector == "+".join(names)
+    wanted = "+".join([*names, "turned"])
+    assert recipe().detector == recipe(detector="auto").detector == wanted
+    assert detect.upright(wanted) == "+".join(names)
     assert not caplog.records
 
 
@@ -70,12 +72,17 @@ def test_the_command_line_says_it_once(here, astronaut, tmp_path):
 class Seer(MiddleDetector):
     """Finds a face where pictures are brighter than ``least``, and counts its looks."""
 
-    def __init__(self, least: int) -> None:
-        self.least, self.looks = least, 0
+    def __init__(self, least: int, sure: float = 0.0) -> None:
+        self.least, self.sure, self.looks = least, sure, 0
 
     def _search(self, image: np.ndarray, largest: bool) -> list[Face]:
         self.looks += 1
-        return [Face(Box(0, 0, 9, 9), float(self.least))] if image.max() >= self.least else []
+        if image.max() < self.least:
+            return []
+        # Its score is the brightness of the upper half.
+        points = np.full((5, 2), 3, np.float32)
+        score = float(image[: len(image) // 2].max())
+        return [Face(Box(0, 2, 9, 12), score, points=points)]
 
 
 def test_the_second_looks_only_where_the_first_found_nothing():
@@ -88,7 +95,7 @@ def test_the_second_looks_only_where_the_first_found_nothing():
     first = Seer(100)
     chain = Chain(first, second)
     light, dim, dark = (np.full((20, 20, 3), value, np.uint8) for value in (150, 70, 10))
-    assert [[f.score for f in faces] for faces in chain.detect([light, light])] == [[100], [100]]
+    assert [[f.score for f in faces] for faces in chain.detect([light, light])] == [[150], [150]]
     assert not made
     threads = [threading.Thread(target=chain.detect, args=([dim],)) for _ in range(4)]
     for thread in threads:
@@ -96,8 +103,62 @@ def test_the_second_looks_only_where_the_first_found_nothing():
     for thread in threads:
         thread.join()
     found = chain.detect([light, dim, dark], largest=True)
-    assert [[f.score for f in faces] for faces in found] == [[100], [50], []]
+    assert [[f.score for f in faces] for faces in found] == [[150], [70], []]
     assert len(made) == 1 and (first.looks, made[0].looks) == (9, 6)
+
+
+def test_one_that_is_not_sure_is_asked_no_further_than_need_be():
+    picture = np.full((20, 30, 3), 100, np.uint8)
+
+    def chain(first: Seer, second: Seer, **how: bool) -> list[Face]:
+        return Chain(first, lambda: second, **how).detect([picture])[0]
+
+    doubtful, blind = Seer(50, sure=120), Seer(200)
+    assert [face.score for face in chain(doubtful, blind)] == [100]
+    assert (doubtful.looks, blind.looks) == (1, 1)
+    assert chain(Seer(50, sure=90), blind) and blind.looks == 1
+    assert chain(doubtful, blind, turned=True)[0].box == Box(0, 2, 9, 12)  # nor is it turned
+    picture[15:] = 130
+    (face,) = chain(doubtful, blind, turned=True)
+    assert face.score == 130 and face.box == Box(21, 8, 30, 18)
+    np.testing.assert_array_equal(face.points, np.full((5, 2), (26, 16)))
+
+
+def turned(degrees: float) -> np.ndarray:
+    """The portrait in a larger picture, turned about its middle."""
+    height, width = portrait().shape[:2]
+    room = np.full((400, 400, 3), 90, np.uint8)
+    top, left = (400 - height) // 2, (400 - width) // 2
+    room[top : top + height, left : left + width] = portrait()
+    matrix = cv2.getRotationMatrix2D((199.5, 199.5), degrees, 1)
+    return cv2.warpAffine(room, matrix, (400, 400), borderValue=(90, 90, 90))
+
+
+@pytest.mark.parametrize("degrees", [30, -45, 60, -60, 180])
+def test_turned_faces_are_embedded_as_upright_ones_are(degrees):
+    needs_weights("yunet")
+    needs_weights("centerface")
+    pipeline = Pipeline(recipe())
+    upright, found = pipeline.look([turned(0), turned(degrees)], largest=True)
+    assert len(found.faces) == 1
+    assert float(found.vectors[0] @ upright.vectors[0]) > 0.96
+    # The landmarks turn with the face.
+    matrix = cv2.getRotationMatrix2D((199.5, 199.5), degrees, 1)
+    wanted = upright.faces[0].landmarks @ matrix[:, :2].T + matrix[:, 2]
+    np.testing.assert_allclose(found.faces[0].landmarks, wanted, atol=8)
+
+
+def test_upright_photos_only(tmp_path):
+    needs_weights("yunet")
+    needs_weights("centerface")
+    names = [recipe().detector, detect.upright(recipe().detector)]
+    turns, alone = (Pipeline(recipe(detector=name)) for name in names)
+    upright, over = (pipeline.look([turned(0)])[0].vectors for pipeline in (turns, alone))
+    np.testing.assert_array_equal(upright, over)
+    save(tmp_path / "photos" / "ada" / "1.png")
+    call("align", tmp_path / "photos", "-o", tmp_path / "chips", "--upright", "--jobs", "1")
+    made = json.loads((tmp_path / "chips" / "alignment.json").read_text())
+    assert made["settings"]["detector"] == names[1] != names[0]
 
 
 def test_names_of_several():
@@ -108,7 +169,7 @@ def test_names_of_several():
     alone, chained = (detect.create(name) for name in ("hog", "hog+centerface"))
     assert [bool(faces) for faces in alone.detect([portrait(), covered])] == [True, False]
     assert [bool(faces) for faces in chained.detect([portrait(), covered])] == [True, True]
-    for wrong in ("yunet+", "yunet+nothing", "+", "yunet+auto", "yunet+ssd"):
+    for wrong in ("yunet+", "yunet+nothing", "+", "turned", "turned+yunet", "yunet+ssd"):
         with pytest.raises(UsageError):
             detect.create(wrong)
     assert detect.split_chain("ssd:a+b.onnx") == ["ssd:a+b.onnx"]
@@ -123,7 +184,8 @@ def test_a_model_keeps_its_detector_and_says_when_it_is_not_here(here, model):
     assert openfaceplus.load(model).pipeline.recipe == kept.recipe
     with pytest.raises(ModelMissing, match=r"centerface\.onnx.*is not here"):
         _ = openfaceplus.load(model).pipeline.detector
-    assert openfaceplus.load(model, detector="auto").pipeline.recipe.detector == "yunet"
+    auto = openfaceplus.load(model, detector="auto").pipeline.recipe
+    assert auto.detector == "yunet+turned"
 
 
 def test_openfaces_scripts_and_compat_keep_hog(openface, tmp_path):

@@ -40,10 +40,10 @@ def yunet():
 
 
 def by_opencv(picture: np.ndarray) -> np.ndarray:
-    """(n, 5) left, top, width, height and score from OpenCV's own reading of the network."""
+    """(n, 15) left, top, width, height, score and points, as OpenCV itself reads the network."""
     path, size = weights.require("yunet"), (picture.shape[1], picture.shape[0])
     _, rows = cv2.FaceDetectorYN.create(str(path), "", size, 0.7, 0.3).detect(picture[..., ::-1])
-    return np.empty((0, 5)) if rows is None else rows[:, [0, 1, 2, 3, 14]]
+    return np.empty((0, 15)) if rows is None else rows[:, [0, 1, 2, 3, 14, *range(4, 14)]]
 
 
 def test_yunet_sees_what_opencv_sees(yunet):

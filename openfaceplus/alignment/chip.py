@@ -63,13 +63,16 @@ _DLIB_PLACES = {
     "right eye, outer": (0.8595674595992, 0.2134981538014),
     "nose": (0.4901123135679, 0.6277975316475),
 }
-_ARCFACE_SIZE = 112
+ARCFACE_SIZE = 112
+ARCFACE_POINTS = (
+    (38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)  # fmt: skip
+"""Eyes, tip of the nose, corners of the mouth in ArcFace's chip of 112 pixels."""
 _ARCFACE = {
-    # Eyes, tip of the nose, corners of the mouth; then eyes and base of the nose.
-    68: ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
-         (70.7299, 92.2041)),
-    5: ((38.42, 53.10), (73.26, 52.92), (56.12, 79.46)),
-}  # fmt: skip
+    68: ARCFACE_POINTS,
+    5: ((38.42, 53.10), (73.26, 52.92), (56.12, 79.46)),  # eyes and base of the nose
+}
 _ARCFACE_POINTS: dict[int, tuple[tuple[int, ...], ...]] = {
     68: (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,)),
     5: ((2, 3), (0, 1), (4,)),
@@ -104,8 +107,8 @@ def crop(
     if spec.template == "arcface":
         groups = _ARCFACE_POINTS[len(landmarks)]
         source = np.array([landmarks[list(group)].mean(axis=0) for group in groups], np.float64)
-        places = np.array(_ARCFACE[len(landmarks)]) * (spec.size / _ARCFACE_SIZE)
-        return _warp(image, similarity(source, places), spec.size)
+        places = np.array(_ARCFACE[len(landmarks)]) * (spec.size / ARCFACE_SIZE)
+        return warp(image, similarity(source, places), spec.size)
     target = (_PLACES[name] * spec.size for name in _affine_names(spec.template))
     matrix = cv2.getAffineTransform(
         landmarks[landmark_indices(spec.template, len(landmarks))].astype(np.float32),
@@ -142,10 +145,10 @@ def _crop_box(image: np.ndarray, box: Box, spec: ChipSpec) -> np.ndarray:
             [0, down, down * (0.5 - top) - 0.5],
         ]
     )
-    return _warp(image, matrix, spec.size)
+    return warp(image, matrix, spec.size)
 
 
-def _warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """``image`` under (2, 3) ``matrix``, without aliasing where a face is larger than its chip."""
     scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
     samples = min(_MOST_SAMPLES, math.ceil(0.5 / max(scale, 1e-6)))

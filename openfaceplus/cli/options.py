@@ -52,6 +52,10 @@ def _add_detection(group: argparse._ArgumentGroup, usual: str) -> None:
         "(default: %(default)s); PATH is the file of a network of yours (see docs/models.md)",
     )  # fmt: skip
     group.add_argument(
+        "--upright", action="store_true",
+        help="photos are upright: do not look again at them upside down where nothing was found",
+    )  # fmt: skip
+    group.add_argument(
         "--detector-threshold", type=float, metavar="T",
         help="least score of a face, for a detector whose network is a file",
     )  # fmt: skip
@@ -146,12 +150,13 @@ def named(table: Iterable[str], what: str) -> Callable[[str], str]:
 
 def detector(text: str) -> str:
     """A parser of ``--detector`` for argparse."""
-    from openfaceplus.detect import DETECTORS, split_chain
+    from openfaceplus.detect import DETECTORS, TURNED, split_chain
     from openfaceplus.recipe import AUTO
 
-    names = split_chain(text)
-    for name in names:
-        named((*DETECTORS, AUTO) if len(names) == 1 else DETECTORS, "detector")(name)
+    first, *others = split_chain(text)
+    named(DETECTORS if others else (*DETECTORS, AUTO), "detector")(first)
+    for number, name in enumerate(others, 2 - len(others)):
+        named((*DETECTORS, TURNED) if number == 1 else DETECTORS, "detector")(name)
     return text
 
 
@@ -160,8 +165,11 @@ def join_recipe(args: argparse.Namespace) -> None:
 
     Raises UsageError for a threshold or a spec without its network.
     """
-    from openfaceplus.recipe import AUTO, EmbedderChoice
+    from openfaceplus.detect import upright
+    from openfaceplus.recipe import AUTO, EmbedderChoice, detector_of
 
+    if getattr(args, "upright", False):
+        args.detector = upright(detector_of(args.detector))
     threshold = getattr(args, "detector_threshold", None)
     spec = getattr(args, "embedder_spec", None)
     if threshold is not None:

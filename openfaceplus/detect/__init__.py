@@ -26,7 +26,10 @@ DETECTORS = {
     "ssd": "openfaceplus.detect.ssd:SsdDetector",
 }
 AUTO = ("yunet", "centerface")
-"""What ``auto`` stands for: those of these whose weights are here, one after the other."""
+"""What ``auto`` stands for: those of these whose weights are here, one after the other, and
+``TURNED``."""
+TURNED = "turned"
+"""As the last of several names: photos in which no face is surely found are turned upside down."""
 LAST = "hog"
 """What it stands for where none are."""
 FETCHED = "centerface"
@@ -42,13 +45,16 @@ def kind_of(name: str) -> type[Detector]:
 def create(name: str, *, require: Callable[[str], Path] = weights.require) -> Detector:
     """The detector called ``name``, or ``name:PATH`` for one whose network is a file.
 
-    Of ``name+other`` the other looks where the first found nothing. ``require`` gives the verified
-    file of a catalogued model. Raises UsageError for an unknown name, ModelError if weights cannot
-    be had.
+    Of ``name+other`` the other looks where the first surely found nothing, and with ``+turned``
+    photos are turned where none did. ``require`` gives the verified file of a catalogued model.
+    Raises UsageError for an unknown name, ModelError if weights cannot be had.
     """
     first, *others = split_chain(name)
     if not others:
         return _create(first, require)
+    turned = others[-1] == TURNED
+    if turned:
+        del others[-1]
     from openfaceplus.detect.chain import Chain
 
     for other in others:  # what is missing is said at once
@@ -61,7 +67,8 @@ def create(name: str, *, require: Callable[[str], Path] = weights.require) -> De
             )
         if kind.model is not None and not weights.locate(kind.model):
             require(kind.model)
-    return Chain(_create(first, require), *(partial(_create, one, require) for one in others))
+    later = (partial(_create, one, require) for one in others)
+    return Chain(_create(first, require), *later, turned=turned)
 
 
 def _create(name: str, require: Callable[[str], Path]) -> Detector:
@@ -92,7 +99,7 @@ def auto() -> str:
     The latter is said in the log, once a process.
     """
     here = [name for name in AUTO if (model := kind_of(name).model) and weights.locate(model)]
-    return "+".join(here) or _last()
+    return "+".join([*here, TURNED]) if here else _last()
 
 
 @cache
@@ -102,6 +109,11 @@ def _last() -> str:
         "openfaceplus models pull %s", LAST, FETCHED,
     )  # fmt: skip
     return LAST
+
+
+def upright(name: str) -> str:
+    """The same detectors, which look at photos as they are only."""
+    return name.removesuffix(f"+{TURNED}")
 
 
 def split_chain(text: str) -> list[str]:

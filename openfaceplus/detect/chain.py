@@ -1,4 +1,9 @@
-"""Detectors one after the other, so that the cost of a better one falls on hard photos only."""
+"""Detectors one after the other, so that the cost of a better one falls on hard photos only.
+
+A network that learned upright faces also sees turned ones, with a lower score and its points in the
+wrong places. So each detector says from which score it is ``sure``, and where it is not, the next
+one looks too. Where none is, the photo may be upside down, and they look again at it turned.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +13,56 @@ from threading import Lock
 import numpy as np
 
 from openfaceplus.detect.base import Detector
-from openfaceplus.faces import Face
+from openfaceplus.faces import Box, Face
 
 
 class Chain(Detector):
-    """Each detector looks where none before it found a face.
+    """Each detector looks where none before it surely found a face; what a later one finds counts.
 
-    All but the first are made when first needed, which an easy photo never does.
+    All but the first are made when first needed, which an easy photo never does. With ``turned``
+    they look again at the photo upside down, and only what they are sure of there counts.
     """
 
     reduces = True
 
-    def __init__(self, first: Detector, *others: Callable[[], Detector]) -> None:
-        self._made, self._others = [first], others
+    def __init__(
+        self, first: Detector, *others: Callable[[], Detector], turned: bool = False
+    ) -> None:
+        self._made, self._others, self._turned = [first], others, turned
         self._lock = Lock()
 
     def _search(self, image: np.ndarray, largest: bool) -> list[Face]:
+        faces, sure = self._look(image, largest)
+        if self._turned and not sure:
+            again, sure = self._look(np.ascontiguousarray(image[::-1, ::-1]), largest)
+            if sure:
+                height, width = image.shape[:2]
+                return [_turned_back(face, width, height) for face in again]
+        return faces
+
+    def _look(self, image: np.ndarray, largest: bool) -> tuple[list[Face], bool]:
+        """The faces, and whether the most prominent one surely is one, and upright."""
+        found: list[Face] = []
         for number in range(1 + len(self._others)):
-            faces = self._member(number)._search(image, largest)
-            if faces:
-                return faces
-        return []
+            member = self._member(number)
+            faces = member._search(image, largest)
+            found = faces or found
+            if faces and max(faces, key=lambda face: face.prominence).score >= member.sure:
+                return faces, True
+        return found, False
 
     def _member(self, number: int) -> Detector:
         with self._lock:
             if number == len(self._made):
                 self._made.append(self._others[number - 1]())
             return self._made[number]
+
+
+def _turned_back(face: Face, width: int, height: int) -> Face:
+    """A face of the photo upside down, in the photo as it is."""
+    box = face.box
+    turned = Box(width - box.right, height - box.bottom, width - box.left, height - box.top)
+    points = face.points
+    if points is not None:
+        points = np.array((width - 1, height - 1), np.float32) - points
+    return Face(turned, face.score, points=points)

@@ -48,12 +48,18 @@ class CoarseToFine(Detector):
         if size != (width, height):
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         rows = self._rows(image)
-        rows[:, :4] *= np.tile((width / size[0], height / size[1]), 2)
-        return [Face(self.box_map.square(*row[:4]), row[4]) for row in rows[:, :5].tolist()]
+        scale = width / size[0], height / size[1]
+        rows[:, :4] *= np.tile(scale, 2)
+        points = (rows[:, 5:].reshape(-1, 5, 2) * scale).astype(np.float32)
+        return [
+            Face(self.box_map.square(*row[:4]), row[4], points=five)
+            for row, five in zip(rows[:, :5].tolist(), points, strict=True)
+        ]
 
     @abstractmethod
     def _rows(self, image: np.ndarray) -> np.ndarray:
-        """(n, 5) left, top, width, height in pixels of ``image``, and score."""
+        """(n, 15) left, top, width, height in pixels of ``image``, score, and x and y of the five
+        points."""
 
 
 def padded(image: np.ndarray, stride: int) -> np.ndarray:
@@ -66,9 +72,9 @@ def padded(image: np.ndarray, stride: int) -> np.ndarray:
 
 
 def strongest(rows: np.ndarray, threshold: float, overlap: float) -> np.ndarray:
-    """Those of (n, 5 or more) left, top, width, height, score, ... that no stronger one overlaps.
+    """Those of (n, 5 or more) rows that no stronger one overlaps, by an IoU above ``overlap``.
 
-    ``overlap`` is the IoU from which the weaker of two boxes goes.
+    A row is left, top, width, height, score and whatever else.
     """
     whole = np.trunc(rows[:, :4])  # as OpenCV's FaceDetectorYN compares them
     kept = cv2.dnn.NMSBoxes(whole.tolist(), rows[:, 4].tolist(), threshold, overlap)
