@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from openfaceplus import developing, memory
 from openfaceplus.errors import PhotoTooLarge, UnreadablePhoto
 from openfaceplus.files import shown
 
@@ -43,16 +44,7 @@ _ERRORS = (
     zlib.error, Warning,
 )  # fmt: skip
 
-_ORIENTATION = 0x0112  # the EXIF tag; its values in terms of PIL.Image.Transpose:
-_TURNS = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
+_ORIENTATION = 0x0112  # the EXIF tag
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,27 +158,23 @@ def _reduction(width: int, height: int, limits: Limits) -> tuple[float, tuple[in
 
 
 def _develop(image: Image.Image, path: Path | None, limits: Limits) -> Photo:
-    """Decode, reduce, make RGB and turn upright, in the order that needs least memory."""
-    import numpy as np
-    from PIL.Image import Resampling, Transpose
-
+    """Decode, and then strip by strip make RGB and reduce, so that only the decoder's own pixels
+    and the result fill memory."""
     _refuse(image.size, path, limits)
     width, height = image.size
     reduction, target = _reduction(width, height, limits)
     if reduction > 1:
         image.draft(None, target)  # JPEG decodes at a half, a quarter or an eighth
-    _load(image)
-    orientation = _orientation(image)
-    image = _eight_bits(image)
-    if image.width > target[0] or image.height > target[1]:
-        image = image.resize(target, Resampling.HAMMING, reducing_gap=2.0)
-    scale = max(width, height) / max(image.size) if reduction > 1 else 1.0
-    image = _rgb(image)
-    if orientation in _TURNS:
-        image = image.transpose(Transpose[_TURNS[orientation]])
+    with memory.reserved(developing.needed(image, (width, height), target), _name(path)):
+        _load(image)
+        orientation = _orientation(image)
+        smaller = image.width > target[0] or image.height > target[1]
+        pixels = developing.rgb(image, target if smaller else image.size)
+        scale = max(width, height) / max(pixels.shape[:2]) if reduction > 1 else 1.0
+        image.close()  # and so free its pixels
         if orientation >= 5:
             width, height = height, width
-    return Photo(np.array(image), scale, width, height, path)
+        return Photo(developing.upright(pixels, orientation), scale, width, height, path)
 
 
 def _load(image: Image.Image) -> None:
@@ -205,55 +193,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8. Damaged EXIF data do not make a photo unusable: upright then."""
     try:
         # Pillow turns TIFF itself, and says 1 here.
-        orientation: int = image.getexif().get(_ORIENTATION, 1)
-        return orientation
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        return orientation if orientation in range(1, 9) else 1
     except _ERRORS:
         return 1
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """8 bits a channel, continuous tones: what can be resized and then made RGB."""
-    import numpy as np
-    from PIL import Image
-
-    if image.mode in ("1", "P", "PA"):
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(_scaled(np.asarray(image)))
-    if image.mode in ("L", "RGB") and "transparency" in image.info:  # one colour is transparent
-        return image.convert("RGBA")
-    return image
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """Grey values of 16 bits or more as uint8, by the range of their kind and not their own.
-
-    Integers count to 65535, floats to 1, 255 or 65535, the least that holds them all. What fits
-    none of these (elevations, negative values) is stretched from its minimum to its maximum.
-    """
-    import numpy as np
-
-    if values.dtype.kind == "f":
-        values = np.where(np.isfinite(values), values, np.float32(0))
-    low, high = float(values.min()), float(values.max())
-    tops = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
-    top = next((top for top in tops if low >= 0 and high <= top), None)
-    start, span = (0.0, top) if top else (low, high - low or 1.0)
-    scaled = np.subtract(values, start, dtype=np.float32)
-    scaled *= 255 / span
-    bits: np.ndarray = np.rint(scaled, out=scaled).astype(np.uint8)
-    return bits
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """RGB of any 8-bit mode; what shines through is white."""
-    from PIL import Image
-
-    if image.mode == "RGB":
-        return image
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image)
-    return white

@@ -90,11 +90,11 @@ def read_photo(
     The content decides, not the name; of several frames the first is taken. EXIF orientation is
     applied, transparency is laid on white, 16-bit and float greys are scaled to 8 bits. Colour
     profiles (ICC) are ignored: pixels are taken for sRGB. A photo of more than ``working_pixels``
-    is reduced to at most that number, JPEG already while decoding. Decoding takes about 3 bytes of
-    memory for each pixel of a full-size JPEG, 7 of PNG, 11 with transparency and 16 of WebP.
+    is reduced to at most that number, JPEG already while decoding. What decoding takes of memory is
+    in docs/performance.md; a large photo waits until so much is free (``memory``).
 
     Raises UnreadablePhoto (missing, no file, no image, damaged, cut short) and, before any
-    decoding, PhotoTooLarge (more than ``max_pixels`` pixels).
+    decoding, PhotoTooLarge (more than ``max_pixels`` pixels, or more memory than may be taken).
     """
     path = Path(path)
     try:

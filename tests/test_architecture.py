@@ -24,7 +24,7 @@ STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
         "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
-        "changes",
+        "changes", "memory", "developing",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from openfaceplus import memory
 from openfaceplus.errors import ModelMissing
 from openfaceplus.stages import align, find, photos, represent
 
@@ -32,6 +33,27 @@ class Toy:
         if item == "odd":
             raise Odd(1, 2)
         return item * self._factor
+
+
+class Reserving:
+    """Says in a file when it has memory for a large photo; a word makes it die meanwhile."""
+
+    def __init__(self, log: str, size: int) -> None:
+        self._log, self._size = log, size
+
+    def __call__(self, word: str) -> str:
+        with memory.reserved(self._size, word):
+            self._say("in")
+            time.sleep(0.02)
+            if word == "die":
+                self._say("dead")
+                os.kill(os.getpid(), signal.SIGKILL)
+            self._say("out")
+        return word
+
+    def _say(self, word: str) -> None:
+        with open(self._log, "a") as file:
+            file.write(f"{word}\n")
 
 
 class Odd(Exception):

@@ -120,6 +120,7 @@ def _align(args: argparse.Namespace, photos: Path, output: Path, chip: Any) -> i
         photos, output, options.recipe_of(args, chip), options_of(args),
         jobs=args.jobs, progress=common.progress, waiting=common.waiting,
     )  # fmt: skip
+    common.say_limits(summary.counts)
     return common.report(summary, args.json, args.verbose)
 
 

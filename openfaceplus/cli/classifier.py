@@ -26,6 +26,7 @@ def script(argv: list[str] | None = None) -> int:
     training.add_argument("workDir", type=Path, help="the folder that holds them")
     train.add_training(training, openface=True)
     options.add_jobs(training)
+    options.add_max_memory(training)
     options.add_overwrite(training)
     inference = modes.add_parser("infer", help="name the people in photos")
     inference.add_argument(

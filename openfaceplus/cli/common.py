@@ -6,7 +6,7 @@ import argparse
 import resource
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +17,7 @@ from openfaceplus.cli.problems import stop
 from openfaceplus.cli.process import OK, SOME_FAILED
 from openfaceplus.errors import UsageError
 from openfaceplus.files import overwriting, sharing
+from openfaceplus.memory import limited
 
 if TYPE_CHECKING:
     from openfaceplus.stages.summary import Summary
@@ -112,7 +113,8 @@ def run(
     try:
         options.join_recipe(args)
         allowed = getattr(args, "overwrite", False)
-        with sharing(args.shared), overwriting(allowed), warnings.catch_warnings():
+        ceiling = limited(getattr(args, "max_memory", None))
+        with sharing(args.shared), overwriting(allowed), ceiling, warnings.catch_warnings():
             listen(args.verbose, args.debug or bool(sys.warnoptions))
             _check_addresses()
             return command(args)
@@ -166,6 +168,12 @@ class DownloadProgress:
         if done == total:
             self._bar.close()
             self._bar = None
+
+
+def say_limits(statuses: Iterable[str]) -> None:
+    """Name the options that say which photos are too large, if some were."""
+    if "too_large" in statuses:
+        say("how large photos may be is set by --max-pixels and --max-memory", file=sys.stderr)
 
 
 def report(summary: Summary, as_json: bool, verbose: bool) -> int:

@@ -79,6 +79,7 @@ def main(argv: list[str] | None = None) -> int:
                           help="photos not to use, a path or name a line")  # fmt: skip
         options.add_recipe(kind)
         options.add_jobs(kind)
+        options.add_max_memory(kind)
         options.add_overwrite(kind)
         common.add_everywhere(kind, argparse.SUPPRESS)
     return common.run(parse, argv, _evaluate)

@@ -117,6 +117,7 @@ def _find(args: argparse.Namespace) -> int:
         say("", f"{search.matches} of {counted(len(search.results), 'photo')} match{failed}{again} "
               f"({threshold_in_words(search.references, search.far)}); "
               f"see {search.index}")  # fmt: skip
+    common.say_limits({result["status"] for result in search.results})
     return common.SOME_FAILED if search.failed else common.OK
 
 

@@ -101,6 +101,7 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
     paths = [path for path, _ in sources]
     names = _annotation_names(paths)
     failed = False
+    statuses = set()
     results = model.identify_many(
         [source for _, source in sources],
         policy=policy,
@@ -120,11 +121,13 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
                     kept = UnwritablePicture(error.problem, remedy=error.remedy, field=error.field)
                     found = replace(found, error=kept)
             failed |= found.status != "ok"
+            statuses.add(found.status)
             if args.json:
                 print_json(_as_dict(path, found))
             else:
                 _print(path, found, args.multi)
             advance()
+    common.say_limits(statuses)
     return common.SOME_FAILED if failed else common.OK
 
 

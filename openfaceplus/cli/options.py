@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from openfaceplus.errors import UsageError
+from openfaceplus.memory import bytes_of
 
 if TYPE_CHECKING:
     from openfaceplus.faces import ChipSpec
@@ -190,13 +191,30 @@ def add_photos(to: argparse.ArgumentParser) -> None:
 
 
 def add_max_pixels(to: argparse.ArgumentParser) -> None:
-    """The limit on photos."""
+    """The limits on photos."""
     from openfaceplus.images import MAX_PIXELS
 
     to.add_argument(
         "--max-pixels", type=int, default=MAX_PIXELS, metavar="N",
         help="refuse photos of more pixels (default: %(default)s)",
     )  # fmt: skip
+    add_max_memory(to)
+
+
+def add_max_memory(to: argparse.ArgumentParser) -> None:
+    """The ceiling on what all processes of the command take."""
+    to.add_argument(
+        "--max-memory", type=_memory, metavar="SIZE",
+        help="let large photos wait for each other so that all processes together stay below this, "
+        "such as 2G or 40%% of what is free (default: 50%%)",
+    )  # fmt: skip
+
+
+def _memory(text: str) -> int:
+    try:
+        return bytes_of(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_overwrite(to: argparse.ArgumentParser) -> None:

@@ -54,6 +54,7 @@ def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
         common.add_everywhere(mode, argparse.SUPPRESS)
         if name == "add":
             options.add_jobs(mode)
+            options.add_max_memory(mode)
             options.add_overwrite(mode)
         if name == "remove":
             mode.add_argument("--photos", action="store_true", help="delete their photos as well")

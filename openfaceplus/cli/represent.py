@@ -59,6 +59,7 @@ def _add_work(to: argparse.ArgumentParser, openface: bool = False) -> None:
     options.add_overwrite(to)
     options.add_device(to, openface)
     options.add_jobs(to)
+    options.add_max_memory(to)
 
 
 def _represent(args: argparse.Namespace) -> int:

@@ -96,6 +96,7 @@ def _train(args: argparse.Namespace) -> int:
     for summary in (made.aligned, made.represented):
         for remark in summary.remarks:
             say(remark, file=sys.stderr)
+    common.say_limits(made.aligned.counts)
     report(made.classifier, made.path, args.json, made.aligned.counts)
     return common.SOME_FAILED if made.aligned.failed or made.represented.failed else common.OK
 

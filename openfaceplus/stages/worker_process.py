@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
 from typing import Any
 
-from openfaceplus import threads
+from openfaceplus import memory, threads
 
 _PROGRAM = (
-    "import sys; sys.path[:] = sys.argv[3:]; "
+    "import sys; sys.path[:] = sys.argv[6:]; "
     "from openfaceplus.stages.worker_process import serve; serve()"
 )
 
@@ -30,19 +30,24 @@ class Process:
     """A fresh Python that answers one message after the other.
 
     It is in a session of its own, so that Ctrl-C reaches the parent only, which alone decides what
-    it means. Raises Died, here and when asked.
+    it means. It keeps to the same ceiling on memory. Raises Died, here and when asked.
     """
 
     def __init__(self) -> None:
+        self._ledger = memory.ledger()
+        self._line = self._ledger.line()
         try:
             self._connection, theirs = Pipe()
             with theirs:
-                file = theirs.fileno()
-                command = [sys.executable, "-c", _PROGRAM, str(file), str(os.getpid()), *sys.path]
+                file, ledger = theirs.fileno(), self._ledger.file
+                numbers = file, os.getpid(), self._ledger.ceiling, ledger, self._line
+                command = [sys.executable, "-c", _PROGRAM, *map(str, numbers), *sys.path]
                 self._popen = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, pass_fds=[file], start_new_session=True
-                )
+                    command, stdin=subprocess.DEVNULL, pass_fds=[file, ledger],
+                    start_new_session=True,
+                )  # fmt: skip
         except OSError as error:
+            self._ledger.drop(self._line)
             raise Died(error.strerror) from error
 
     def ask(self, message: bytes) -> bytes:
@@ -59,6 +64,9 @@ class Process:
     def kill(self) -> None:
         self._popen.kill()
         self._popen.wait()
+        if self._line:
+            self._ledger.drop(self._line)
+            self._line = 0
 
 
 def answer(reply: bytes) -> Any:
@@ -73,11 +81,14 @@ def answer(reply: bytes) -> Any:
 def serve() -> None:
     """Make a worker as the first message says, and answer each further one with its result.
 
-    The program's arguments are the number of the connection's file and the parent's process.
+    The program's arguments are the number of the connection's file, the parent's process, and the
+    ceiling on memory with its ledger's file and this process's line there.
     """
-    file, parent = map(int, sys.argv[1:3])
+    file, parent, ceiling, ledger, line = map(int, sys.argv[1:6])
     del sys.argv[1:]
-    os.set_inheritable(file, False)
+    for inherited in (file, ledger):
+        os.set_inheritable(inherited, False)
+    memory.join(ceiling, ledger, line)
     threads.share_cores()
     logging.getLogger().addHandler(logging.NullHandler())
     if not sys.warnoptions:  # what libraries say of one photo among many
