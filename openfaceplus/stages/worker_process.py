@@ -34,9 +34,10 @@ class Process:
     """
 
     def __init__(self) -> None:
-        self._ledger = memory.ledger()
-        self._line = self._ledger.line()
+        self._line = 0
         try:
+            self._ledger = memory.ledger()
+            self._line = self._ledger.line()
             self._connection, theirs = Pipe()
             with theirs:
                 file, ledger = theirs.fileno(), self._ledger.file
@@ -47,7 +48,8 @@ class Process:
                     start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
-            self._ledger.drop(self._line)
+            if self._line:
+                self._ledger.drop(self._line)
             raise Died(error.strerror) from error
 
     def ask(self, message: bytes) -> bytes:
