@@ -45,7 +45,7 @@ def main() -> None:
     parse.add_argument("--photos", type=int, default=150)
     parse.add_argument("--seed", type=int, default=0, help="which photos, and what is drawn")
     parse.add_argument("--detector", action="append", metavar="NAME[:PATH]")
-    parse.add_argument("--scores", action="append", metavar="NAME")
+    parse.add_argument("--scores", action="append", metavar="NAME[:PATH]")
     args = parse.parse_args()
     cv2.setNumThreads(1)
     every = photos_in([args.photos_folder])
@@ -203,8 +203,9 @@ def print_scores(names: list[str], pictures: list[np.ndarray], seed: int) -> Non
     print("| detector, pictures | " + " | ".join(f"{t:g}" for t in THRESHOLDS) + " |")
     print("| --- |" + " --- |" * len(THRESHOLDS))
     for name in names:
-        kind = detect.kind_of(name)
-        one = kind(kind.model and here(kind.model), THRESHOLDS[0])
+        short, _, path = name.partition(":")
+        kind = detect.kind_of(short)
+        one = kind(Path(path) if path else here(kind.model), THRESHOLDS[0])
         for what, empty in nothing(pictures, seed).items():
             best = np.array([max((f.score for f in one.detect([p])[0]), default=0) for p in empty])
             cells = " | ".join(f"{100 * np.mean(best >= t):.2f}" for t in THRESHOLDS)

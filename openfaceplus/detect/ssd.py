@@ -3,10 +3,10 @@
 An ONNX export runs in ONNX Runtime: ``image_tensor`` (1, height, width, 3) uint8 RGB of any size
 in; ``detection_boxes`` (1, n, 4) as ymin, xmin, ymax, xmax in 0..1, ``detection_scores`` (1, n) and
 ``num_detections`` out. A frozen ``.pb`` runs in OpenCV where its importer can, with the ``.pbtxt``
-of the same name beside it. No real file was ever tried: docs/models.md.
+of the same name beside it; no real one was ever tried.
 
-Such face detectors learned the boxes of WIDER FACE, as YuNet did, so they become dlib's square box
-as YuNet's do; how well that fits them was not measured.
+Such face detectors learned the boxes of WIDER FACE, as YuNet did, and become dlib's square box as
+YuNet's do: that fits the one real network that was measured (docs/models.md).
 """
 
 from __future__ import annotations
