@@ -124,6 +124,28 @@ def test_one_that_is_not_sure_is_asked_no_further_than_need_be():
     np.testing.assert_array_equal(face.points, np.full((5, 2), (26, 16)))
 
 
+class Places(MiddleDetector):
+    """Finds faces at fixed places."""
+
+    def __init__(self, *faces: Face, sure: float = 0.0) -> None:
+        self.faces, self.sure = faces, sure
+
+    def _search(self, image: np.ndarray, largest: bool) -> list[Face]:
+        return list(self.faces)
+
+
+def test_a_crowd_gets_what_each_finds():
+    near, far = Box(0, 0, 40, 40), Box(60, 60, 70, 70)
+    doubtful = Places(Face(near, 0.5), Face(far, 0.5), sure=0.9)
+    better = Places(Face(Box(2, 2, 42, 42), 0.8))
+    chain = Chain(doubtful, lambda: better)
+    picture = np.zeros((90, 90, 3), np.uint8)
+    assert [face.score for face in chain.detect([picture])[0]] == [0.8, 0.5]
+    assert [face.score for face in chain.detect([picture], largest=True)[0]] == [0.8]
+    alone = Chain(doubtful, lambda: Places())
+    assert [face.box for face in alone.detect([picture], largest=True)[0]] == [near, far]
+
+
 def turned(degrees: float) -> np.ndarray:
     """The portrait in a larger picture, turned about its middle."""
     height, width = portrait().shape[:2]

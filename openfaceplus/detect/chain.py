@@ -15,9 +15,14 @@ import numpy as np
 from openfaceplus.detect.base import Detector
 from openfaceplus.faces import Box, Face
 
+_SAME = 0.3  # IoU from which two boxes are one face's
+
 
 class Chain(Detector):
-    """Each detector looks where none before it surely found a face; what a later one finds counts.
+    """Each detector looks where none before it surely found a face.
+
+    Where the largest face is wanted what a later one finds counts; else what each finds does, and
+    of a face found twice the later finding.
 
     All but the first are made when first needed, which an easy photo never does. With ``turned``
     they look again at the photo upside down, and only what they are sure of there counts.
@@ -46,9 +51,13 @@ class Chain(Detector):
         for number in range(1 + len(self._others)):
             member = self._member(number)
             faces = member._search(image, largest)
-            found = faces or found
-            if faces and max(faces, key=lambda face: face.prominence).score >= member.sure:
-                return faces, True
+            if not faces:
+                continue
+            first = max(faces, key=lambda face: face.prominence)
+            others = [] if largest else found
+            found = [*faces, *(face for face in others if not _seen(face, faces))]
+            if first.score >= member.sure:
+                return found, True
         return found, False
 
     def _member(self, number: int) -> Detector:
@@ -56,6 +65,11 @@ class Chain(Detector):
             if number == len(self._made):
                 self._made.append(self._others[number - 1]())
             return self._made[number]
+
+
+def _seen(face: Face, faces: list[Face]) -> bool:
+    """Whether it is one of those, found by another detector."""
+    return any(face.box.iou(other.box) > _SAME for other in faces)
 
 
 def _turned_back(face: Face, width: int, height: int) -> Face:
