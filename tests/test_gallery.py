@@ -1,8 +1,11 @@
 """Galleries: what is added is found, what is removed is not, and damage is told."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
+import onnxruntime  # noqa: F401 - before usearch; see gallery.ann
 import pytest
 
 from openfaceplus import gallery
@@ -330,3 +333,13 @@ def test_recall_of_the_approximate_gallery():
         ]
     )
     assert first >= 0.99 and ten >= 0.95
+
+
+def test_photos_are_embedded_after_an_approximate_gallery_was_made():
+    """ONNX Runtime, imported when usearch was there already, ended the process."""
+    pytest.importorskip("usearch")
+    code = (
+        "from openfaceplus import gallery; gallery.create('approximate', 'made-up', 8); "
+        "import onnxruntime"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

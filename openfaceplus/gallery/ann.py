@@ -89,6 +89,8 @@ class AnnGallery(VectorGallery):
 
 
 def _index(dim: int) -> Any:
+    import onnxruntime  # noqa: F401 - loaded after usearch 2.26 it would crash the process
+
     require("usearch.index", "ann", "approximate search")
     from usearch.index import Index
 
