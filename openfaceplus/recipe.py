@@ -64,7 +64,7 @@ class Recipe:
         from openfaceplus.loaded import VIEWS
 
         if not isinstance(self.detector, str) or not all(
-            detect.split_name(name)[0] in detect.DETECTORS
+            detect.split_name(name)[0] in (*detect.DETECTORS, detect.TURNED)
             for name in detect.split_chain(self.detector)
         ):
             raise ValueError(f"its detector is {self.detector!r}")
