@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Turn aligned chips into embeddings, with OpenFace's flags."""
-
 import sys
 from pathlib import Path
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Train a classifier and name faces, with OpenFace's flags."""
-
 import sys
 from pathlib import Path
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Compare photos two by two, with OpenFace's flags."""
-
 import sys
 from pathlib import Path
 

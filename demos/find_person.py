@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Find one person in a pile of photos: knowns/ in unknowns/, into results/."""
-
 import sys
 from pathlib import Path
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Align photos by their landmarks, with OpenFace's flags."""
-
 import sys
 from pathlib import Path
 

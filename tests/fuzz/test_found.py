@@ -76,8 +76,8 @@ def test_names_that_no_file_has(model, tmp_path, name):
     rows = read_table(table, REPRESENTATION.columns)
     if name != "\ud800":
         rows[0] |= {"photo": f"/photos/{name}", "chip": f"/{name}/b/{name}"}
-        write_table(table, REPRESENTATION.columns, rows)
-        write_table(model / CHIPS / ALIGNMENT.table, ALIGNMENT.columns, rows)
+        write_table(table, REPRESENTATION.columns, rows, ours=True)
+        write_table(model / CHIPS / ALIGNMENT.table, ALIGNMENT.columns, rows, ours=True)
         call("people", "remove", model, "bob")
     people = model / EMBEDDINGS / "people.json"
     data = json.loads(people.read_text())
