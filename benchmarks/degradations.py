@@ -169,7 +169,7 @@ def nothing(pictures: list[np.ndarray], seed: int) -> dict[str, list[np.ndarray]
     rng = np.random.default_rng(seed)
     return {
         "scrambled, any hit is wrong": [scrambled(picture, rng) for picture in pictures],
-        "no people, any hit is wrong": list(tiles()),
+        "no people, any hit is wrong": list(tiles())[: 4 * len(pictures)],
     }
 
 

@@ -84,11 +84,24 @@ class LoadedRecipe:
         )
 
     @once
+    def by_points(self) -> bool:
+        """Whether chips are cut by the detector's own points and not by dlib's landmarks: where
+        they bring to their places what only the former, or 68 of the latter, show."""
+        from openfaceplus import detect
+
+        dlibs = self.recipe.landmarks != 5 or self.recipe.predictor is not None
+        if self.recipe.chip.template != "arcface" or dlibs:
+            return False
+        return detect.gives_points(self.recipe.detector)
+
+    @once
     def space(self) -> Space:
         """What the embeddings of this recipe may be compared with."""
         name = f"{self.embedder.space.name}/{self.recipe.views}v"
         if self.recipe.chip.template != self.embedder.chip.template:
             name += f"/{self.recipe.chip.template}"
+        if self.by_points:
+            name += "/points"
         if self.recipe.through is not None:
             name += f"/through-{self.recipe.through}"
         return replace(self.embedder.space, name=name)

@@ -202,7 +202,8 @@ class Pipeline(LoadedRecipe):
         if padding is not None:
             spec = replace(spec, padding=padding)
         made = self.recipe.through or spec
-        pixels = chip.crop(photo.pixels, inside.landmarks, made, inside.box)
+        points = inside.points if self.by_points else None
+        pixels = chip.crop(photo.pixels, inside.landmarks, made, inside.box, points)
         if made != spec:
             pixels = chip.rewarp(pixels, made, spec)
         return Chip(pixels, spec, _path(photo), face)

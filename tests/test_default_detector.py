@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx_files
 import pytest
 from running import call, needs_weights, portrait, run, save, table
 from toys import MiddleDetector
 
 import openfaceplus
 from openfaceplus import detect, weights
+from openfaceplus.alignment.chip import ARCFACE_POINTS, similarity
 from openfaceplus.detect.chain import Chain
 from openfaceplus.errors import ModelMissing, UsageError
 from openfaceplus.faces import Box, Face
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
+from openfaceplus.store.face_rows import face_from_row, face_to_row
 
 
 @pytest.fixture
@@ -225,3 +229,23 @@ def test_training_keeps_what_auto_stood_for(model):
     assert settings["detector"] == recipe().detector
     assert openfaceplus.load(model).pipeline.recipe.detector == recipe().detector
     assert {row["status"] for row in table(next(model.rglob("alignment.csv")))} == {"ok"}
+
+
+@pytest.mark.parametrize("name", ["yunet", "centerface"])
+def test_arcfaces_chip_is_cut_by_the_detectors_points(name, tmp_path):
+    needs_weights(name)
+    network = onnx_files.embedder(tmp_path / "arcface.onnx")
+    pipeline = Pipeline(recipe(detector=name, embedder=f"arcface:{network}"))
+    (seen,) = pipeline.look([turned(20)], largest=True, chips=True)
+    (face,) = seen.faces
+    wanted = similarity(face.points.astype(float), np.array(ARCFACE_POINTS))
+    pixels = cv2.warpAffine(turned(20), wanted, (112, 112))
+    assert np.abs(seen.chips[0].pixels.astype(int) - pixels).mean() < 1
+    # What alignment.csv keeps of the face gives the same chip.
+    (again,) = pipeline.look([turned(20)], known=[[face_from_row(face_to_row(face))]], chips=True)
+    assert np.abs(again.chips[0].pixels.astype(int) - pixels).mean() < 2
+    # Chips by dlib's landmarks lie elsewhere, and their vectors are another space.
+    others = Pipeline(recipe(detector="hog", embedder=f"arcface:{network}"))
+    (by_dlib,) = others.look([turned(20)], known=[[replace(face, points=None)]], chips=True)
+    assert np.abs(by_dlib.chips[0].pixels.astype(int) - pixels).mean() > 2
+    assert pipeline.space.name == f"{others.space.name}/points"

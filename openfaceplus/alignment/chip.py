@@ -81,12 +81,17 @@ _MOST_SAMPLES = 16  # a side of a chip's pixel, of a face that is that much larg
 
 
 def crop(
-    image: np.ndarray, landmarks: np.ndarray, spec: ChipSpec, box: Box | None = None
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    spec: ChipSpec,
+    box: Box | None = None,
+    points: np.ndarray | None = None,
 ) -> np.ndarray:
     """The chip of one face: (size, size, 3) RGB uint8, black beyond the photo's edge.
 
     ``image`` is RGB uint8, ``landmarks`` (5 or 68, 2) and ``box`` in its pixels; only the template
-    ``box`` needs a box. Raises UsageError if the template needs landmarks that are not there, or
+    ``box`` needs a box. A detector's ``points`` (5, 2) (see ``Face``) cut the template ``arcface``
+    in place of landmarks. Raises UsageError if the template needs landmarks that are not there, or
     is unknown.
     """
     if spec.template == "box":
@@ -99,16 +104,18 @@ def crop(
     if len(landmarks) not in _INDEX:
         raise UsageError(f"chips are cut by 5 or 68 landmarks, not by {len(landmarks)}")
     if spec.template == "dlib":
-        points = [dlib.point(*point) for point in np.rint(landmarks).astype(int).tolist()]
-        shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), points)
+        parts = [dlib.point(*point) for point in np.rint(landmarks).astype(int).tolist()]
+        shape = dlib.full_object_detection(dlib.rectangle(0, 0, 1, 1), parts)
         image = np.ascontiguousarray(image)  # dlib refuses a part of a picture
         made: np.ndarray = dlib.get_face_chip(image, shape, size=spec.size, padding=spec.padding)
         return made
     if spec.template == "arcface":
         groups = _ARCFACE_POINTS[len(landmarks)]
         source = np.array([landmarks[list(group)].mean(axis=0) for group in groups], np.float64)
-        places = np.array(_ARCFACE[len(landmarks)]) * (spec.size / ARCFACE_SIZE)
-        return warp(image, similarity(source, places), spec.size)
+        places = np.array(_ARCFACE[len(landmarks)])
+        if points is not None:
+            source, places = points.astype(np.float64), np.array(ARCFACE_POINTS)
+        return warp(image, similarity(source, places * (spec.size / ARCFACE_SIZE)), spec.size)
     target = (_PLACES[name] * spec.size for name in _affine_names(spec.template))
     matrix = cv2.getAffineTransform(
         landmarks[landmark_indices(spec.template, len(landmarks))].astype(np.float32),

@@ -111,6 +111,11 @@ def _last() -> str:
     return LAST
 
 
+def gives_points(name: str) -> bool:
+    """Whether all faces that the detector called ``name`` finds have points (see ``Face``)."""
+    return all(kind_of(split_name(one)[0]).points for one in split_chain(upright(name)))
+
+
 def upright(name: str) -> str:
     """The same detectors, which look at photos as they are only."""
     return name.removesuffix(f"+{TURNED}")

@@ -39,13 +39,15 @@ class Detector(ABC):
     A class says what it is: ``model`` names its weights in the catalog, if it has any; ``brought``
     that its network is a file of the user's; ``reduces`` that it looks for the largest face in a
     copy of at most 1,024 pixels, so that a photo may be decoded small; ``sure`` from which score a
-    face surely is one and upright (see ``detect.chain``); ``box_map`` how its boxes become dlib's.
+    face surely is one and upright (see ``detect.chain``); ``points``
+    whether its faces have them; ``box_map`` how its boxes become dlib's.
     """
 
     model: ClassVar[str | None] = None
     brought: ClassVar[bool] = False
     reduces: ClassVar[bool] = False
     sure: ClassVar[float] = 0.0
+    points: ClassVar[bool] = False
     box_map: ClassVar[BoxMap] = BoxMap(0.5, 1.0)
 
     @abstractmethod

@@ -26,6 +26,7 @@ class CoarseToFine(Detector):
     """
 
     reduces = True
+    points = True
     long_side: ClassVar[int] = 640
     coarse_side: ClassVar[int] = 192
     large: ClassVar[int] = 24
