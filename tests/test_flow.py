@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from running import ALIGN, CLASSIFIER, REPRESENT, call, leftovers, numbers, people, run, save, table
 
+from openfaceplus.recipe import CLASSIC
+
 LINE = r"Predict (\S+) with (\d\.\d\d) confidence\."
 UNKNOWN = r"Predict unknown \(closest: (\S+)\)\."
 
@@ -139,9 +141,10 @@ def test_strangers_are_unknown(portraits, tmp_path):
     assert re.search(r"unknown @ x=\d+ \(closest: \S+\)\.", multi)
 
 
-def test_both_flows_give_the_same_vectors(openface, model):
+def test_both_flows_give_the_same_vectors(openface, portraits, tmp_path):
     """OpenFace's 96-pixel chips do not cost accuracy: dlib's are cut from the photos again."""
-    ours = numbers(model / "generated-embeddings/reps.csv")
+    run("train", portraits / "train", "-o", tmp_path / "m", "--detector", CLASSIC)
+    ours = numbers(tmp_path / "m/generated-embeddings/reps.csv")
     theirs = numbers(openface / "generated-embeddings/reps.csv")
     assert np.allclose(ours, theirs, atol=1e-6)
 
