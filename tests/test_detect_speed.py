@@ -90,6 +90,12 @@ def test_all_faces_of_a_crowd(network):
         assert any(x < across < x + side and y < down < y + side for across, down in middles)
 
 
+def test_faces_of_a_panorama(network):
+    picture = crowd(230, 6000, [(300, 5, 220), (5500, 5, 220)])
+    assert len(network.detect([picture])[0]) == 2
+    assert network.detect([picture], largest=True)[0]
+
+
 def test_pictures_of_any_shape(network):
     for height, width in ((1, 1), (1, 900), (2000, 3), (129, 64), (128, 128)):
         blank = np.zeros((height, width, 3), np.uint8)

@@ -6,6 +6,7 @@ searched first, and that is enough where no face that it may have missed could b
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -19,7 +20,8 @@ from openfaceplus.faces import Face
 class CoarseToFine(Detector):
     """A network that gives boxes and points, searched from coarse to fine.
 
-    ``long_side`` is the size of larger pictures when searched; ``coarse_side`` that of the copy
+    ``long_side`` is the size of larger pictures when searched, of longer ones than twice their
+    height so many pixels as of those; ``coarse_side`` that of the copy
     in which the largest face is first searched for (a whole part of the picture's, so that 250 is
     halved to 125); ``large`` the pixels there that a face's lead must reach: faces that are not
     seen there have less.
@@ -40,7 +42,8 @@ class CoarseToFine(Detector):
             faces = self._search_at(image[: size[1] * step, : size[0] * step], size)
             if any(_leads(face, width, height) >= self.large * step for face in faces):
                 return faces
-        scale = min(1.0, self.long_side / max(height, width))
+        least = self.long_side**2 / 2 / (height * width)  # a panorama would become a thread
+        scale = min(1.0, max(self.long_side / max(height, width), math.sqrt(least)))
         return self._search_at(image, (max(1, round(width * scale)), max(1, round(height * scale))))
 
     def _search_at(self, image: np.ndarray, size: tuple[int, int]) -> list[Face]:
