@@ -16,7 +16,7 @@ import openfaceplus
 from openfaceplus import photo_folder, thresholds, verification
 from openfaceplus.errors import ModelMissing, NoFace, UsageError
 from openfaceplus.pipeline import Pipeline
-from openfaceplus.recipe import recipe
+from openfaceplus.recipe import CLASSIC, recipe
 
 COMPARE = ROOT / "demos/compare.py"
 FARS = (0.05, 0.01, 0.001, 0.0001)
@@ -150,7 +150,7 @@ def test_compare_prints_what_openface_prints(pair):
     distances = [float(line.rsplit(" ", 1)[1]) for line in said[1::2]]
     assert all(line.startswith("  + Squared l2 distance between representations: ")
                for line in said[1::2])  # fmt: skip
-    raw = [openfaceplus.embed(photo, views=1, unit=False)[0] for photo in pair]
+    raw = [openfaceplus.embed(photo, detector=CLASSIC, views=1, unit=False)[0] for photo in pair]
     true = [np.sum((raw[i] - raw[j]) ** 2) for i, j in ((0, 1), (0, 2), (1, 2))]
     assert np.allclose(distances, true, atol=6e-4)
 
