@@ -59,7 +59,7 @@ def train(
 
     The keywords are the fields of ``Recipe``, ``AlignOptions``, ``Settings`` and ``TrainOptions``.
     """
-    from openfaceplus.classify.classifier import Settings
+    from openfaceplus.classify.training import Settings
     from openfaceplus.stages.align import AlignOptions
     from openfaceplus.stages.summary import no_progress
     from openfaceplus.stages.train import TrainOptions, train_photos

@@ -7,12 +7,19 @@ from importlib import import_module
 from openfaceplus.errors import UsageError
 
 
-def require(library: str, extra: str, what: str) -> None:
-    """Raise UsageError if ``library``, which ``what`` needs and ``extra`` installs, is missing."""
+def there(library: str) -> bool:
+    """Whether a library can be imported."""
     try:
         import_module(library)
     except ImportError:
+        return False
+    return True
+
+
+def require(library: str, extra: str, what: str) -> None:
+    """Raise UsageError if ``library``, which ``what`` needs and ``extra`` installs, is missing."""
+    if not there(library):
         raise UsageError(
             f"{what} needs {library.partition('.')[0]}, which is not installed",
             remedy=f"run: pip install 'openfaceplus[{extra}]'",
-        ) from None
+        )

@@ -140,10 +140,12 @@ class Match:
 class Decision:
     """Who a face is: ``person``, an id, and ``name``, both None for a stranger.
 
-    ``closest`` is the name of the nearest person. ``score`` is accepted at or above ``threshold``.
-    ``confidence`` is the probability that the face is ``closest``, None where a distance decides,
-    as among photos: the score is then minus the ``distance``, accepted up to ``limit``. ``note``
-    says why a face was not judged (too small, too blurred).
+    ``closest`` is the name of the nearest person. ``score`` is accepted at or above ``threshold``;
+    0 is where strangers usually lie and 1 where enrolled people do, and ``raw`` is the same score
+    as it was measured. ``confidence`` is the probability that the face is ``closest``, None where a
+    distance decides, as among photos: the score is then minus the ``distance``, accepted up to
+    ``limit``. ``second`` is the name of another person whom it may as well be: then neither is
+    named. ``note`` says why a face was not judged (too small, too blurred).
     """
 
     person: str | None
@@ -154,6 +156,8 @@ class Decision:
     threshold: float
     box: Box | None = None
     note: str | None = None
+    second: str | None = None
+    raw: float | None = None
 
     @property
     def distance(self) -> float | None:
@@ -170,4 +174,6 @@ class Decision:
         if self.confidence is not None:
             how = f"confidence {self.confidence:.2f}"
         who = f"unknown, closest {self.closest}" if self.name is None else self.name
+        if self.second is not None:
+            who = f"unsure between {self.closest} and {self.second}"
         return f"<{who}, {how}{'' if self.note is None else f', {self.note}'}>"

@@ -35,7 +35,7 @@ _OURS = re.compile(
     rb"|\A\x80\x04\x8c\x18openfaceplus container"  # classifiers and caches
     rb"|\A\x80.{,90}openfaceplus classifier"  # the same of version 0.1
     rb'|\A\{"format": "openfaceplus gallery"'
-    rb'|\A\{\s+"(stage|space)": "'  # manifests; thresholds and other measurements
+    rb'|\A\{\s*"(stage|space)": "'  # manifests; thresholds and other measurements
     rb"|\ASample photos of `openfaceplus demo`"
     rb"|\A(-?\d+\.\d{6},-?\d+\.\d{6}\n){68}\Z"  # mean landmarks
 )

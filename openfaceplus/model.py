@@ -187,7 +187,7 @@ class Model:
         judged = [
             replace(decision, box=face.box)
             if flaw is None
-            else replace(decision, person=None, name=None, box=face.box, note=flaw)
+            else replace(decision, person=None, name=None, second=None, box=face.box, note=flaw)
             for face, flaw, decision in zip(found.faces, found.flaws, decisions, strict=True)
         ]
         return sorted(judged, key=_across)
@@ -220,9 +220,16 @@ def centre(box: Box) -> int:
     return round((box.left + box.right) / 2)
 
 
+def _names(decision: Decision) -> list[str]:
+    """The names that are said of a face: its own, two that it may have, or none."""
+    if decision.second is not None:
+        return [decision.closest, decision.second]
+    return [] if decision.name is None else [decision.name]
+
+
 def numbers_of(decisions: Sequence[Decision]) -> dict[str, str]:
     """What ``annotate`` draws for the names among these that no font here can write."""
-    return legend(decision.name for decision in decisions if decision.name is not None)
+    return legend(name for decision in decisions for name in _names(decision))
 
 
 def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
@@ -235,10 +242,9 @@ def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
     marks = []
     for decision in decisions:
         assert decision.box is not None
-        text = "unknown"
-        if decision.name is not None:
-            text = numbers.get(decision.name, shown(decision.name))
-            if decision.confidence is not None:
-                text += f" {decision.confidence:.2f}"
+        names = [numbers.get(name, shown(name)) for name in _names(decision)]
+        text = " or ".join(names) + "?" * (len(names) > 1) if names else "unknown"
+        if decision.name is not None and decision.confidence is not None:
+            text += f" {decision.confidence:.2f}"
         marks.append(Mark(decision.box.scaled(1 / photo.scale), text, decision.name is not None))
     return draw(photo.pixels, marks)

@@ -61,15 +61,19 @@ def load(space: str, path: Path | None = None) -> ThresholdTable:
     own = made_here(space)
     if own.is_file():
         return _read(own)
-    shipped = json.loads(resources.files("openfaceplus").joinpath("thresholds.json").read_text())
-    for row in shipped:
+    for row in _shipped():
         if row["space"] == space:
             return _table(row, "thresholds.json")
     raise ModelMissing(
         f"no thresholds were measured for {space}",
         field="distance",
-        remedy="make a table with: openfaceplus evaluate pairs, or give a distance",
+        remedy="measure them with: openfaceplus cohort build, or give a distance",
     )
+
+
+def ships(space: str) -> bool:
+    """Whether a table of a space ships."""
+    return any(row["space"] == space for row in _shipped())
 
 
 def save(table: ThresholdTable, path: Path | None = None) -> Path:
@@ -84,6 +88,12 @@ def save(table: ThresholdTable, path: Path | None = None) -> Path:
 def made_here(space: str) -> Path:
     """Where this user's own table of a space lies."""
     return cache_folder() / "thresholds" / f"{space.replace('/', '_')}.json"
+
+
+def _shipped() -> list[dict[str, Any]]:
+    text = resources.files("openfaceplus").joinpath("thresholds.json").read_text()
+    rows: list[dict[str, Any]] = json.loads(text)
+    return rows
 
 
 def _read(path: Path) -> ThresholdTable:

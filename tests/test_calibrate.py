@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
-from vectors import faces, names_of, nearest, split
+from vectors import SPACE, faces, names_of, split
 
-from openfaceplus.classify import calibrate, openset
-from openfaceplus.classify.calibrate import from_left_out, from_strangers
+from openfaceplus.classify import calibrate
+from openfaceplus.classify.calibrate import from_scores
+from openfaceplus.classify.rule import OpenSetRule
 from openfaceplus.errors import UsageError
 
 FACTS = {0.10: (9, 29), 0.05: (19, 59), 0.01: (99, 299), 0.003: (333, 998), 0.001: (999, 2995)}
@@ -53,17 +54,17 @@ def test_how_many_are_needed_is_the_table_in_the_facts(far, people):
     assert (calibrate.needed(far), calibrate.needed(far, 0.95)) == people
     for sure, n in zip((None, 0.95), people, strict=True):
         spread = np.linspace(0, 1, n)
-        assert from_strangers(spread, far, sure).met
-        assert from_strangers(spread, far, sure).threshold == 1.0
+        assert from_scores(spread, far, sure).met
+        assert from_scores(spread, far, sure).threshold == 1.0
         # The largest of all scores is the last resort: one stranger less supports nothing.
-        less = from_strangers(spread[:-1], far, sure)
+        less = from_scores(spread[:-1], far, sure)
         assert not less.met and less.threshold == math.inf and less.accepted == 0
 
 
 @given(scores, rates, confidences)
 @settings(max_examples=150, deadline=None)
 def test_strangers_threshold(values, far, sure):
-    made = from_strangers(np.array(values), far, sure)
+    made = from_scores(np.array(values), far, sure)
     assert made.n == len(values) and not made.estimate
     assert made.met == math.isfinite(made.threshold)
     assert made.met == (far >= calibrate.supported(made.n, sure))
@@ -80,55 +81,34 @@ def test_strangers_threshold(values, far, sure):
 @settings(max_examples=80, deadline=None)
 def test_a_higher_rate_never_asks_for_a_higher_score(values, one, other, sure):
     low, high = sorted((one, other))
-    strangers = [from_strangers(np.array(values), far, sure).threshold for far in (low, high)]
-    people = [
-        from_left_out(np.array(values), np.arange(len(values)), far, sure).threshold
-        for far in (low, high)
-    ]
-    assert strangers[0] >= strangers[1] and people[0] >= people[1] - 1e-12
+    strict, loose = (from_scores(np.array(values), far, sure).threshold for far in (low, high))
+    assert strict >= loose
 
 
 @given(scores, rates, st.sampled_from([(0.5, 0.8), (0.9, 0.99)]))
 @settings(max_examples=40, deadline=None)
 def test_more_confidence_never_asks_for_less(values, far, sures):
-    less, more = (from_strangers(np.array(values), far, sure).threshold for sure in sures)
+    less, more = (from_scores(np.array(values), far, sure).threshold for sure in sures)
     assert more >= less
 
 
-def test_left_out_people_of_one_photo_are_counted_like_strangers():
-    values = np.random.default_rng(0).normal(size=199)
-    people, strangers = (
-        from_left_out(values, np.arange(199), 0.05),
-        from_strangers(values, 0.05),
-    )
-    assert people.threshold == pytest.approx(strangers.threshold)
-    assert people.estimate and (people.n, people.accepted) == (199, strangers.accepted)
-    sure = from_left_out(values, np.arange(199), 0.05, 0.95)
-    assert sure.threshold == pytest.approx(from_strangers(values, 0.05, 0.95).threshold)
-    assert sure.threshold > people.threshold
+def test_people_left_out_are_an_estimate():
+    made = from_scores(np.arange(19.0), 0.05, estimate=True)
+    assert made.estimate and made.threshold == 18 and made.to_dict()["interval"] == made.interval
 
 
-def test_photos_of_one_person_count_once():
-    values, labels = np.repeat(np.arange(20.0), 50), np.repeat(np.arange(20), 50)
-    made = from_left_out(values, labels, 0.05)
-    assert made.n == 20 and made.supported == pytest.approx(1 / 21)
-    assert calibrate.photo_choices(values, labels).shape[1] == 20
-    # Twenty people support one in twenty-one, however many photos they have.
-    assert not from_left_out(values, labels, 0.04).met
-
-
-def test_the_only_person_supports_nothing():
-    made = from_left_out(np.array([-np.inf, -np.inf]), np.zeros(2, int), 0.6)
-    assert made.threshold == math.inf and made.accepted == 0
+def test_nobody_supports_nothing():
+    made = from_scores(np.empty(0), 0.6)
+    assert made.threshold == math.inf and made.accepted == 0 and made.supported == 1
+    assert made.interval == (0.0, 1.0) and made.bound == 1
 
 
 @pytest.mark.parametrize("ask", [0, 1, -0.1, 1.5, math.nan, math.inf])
 def test_rates_that_make_no_sense_are_refused(ask):
-    for calibration in (from_strangers, lambda s, f, c=None: from_left_out(s, np.arange(9), f, c)):
-        with pytest.raises(UsageError, match="rate of strangers"):
-            calibration(np.zeros(9), ask)
-        with pytest.raises(UsageError, match="confidence level"):
-            calibration(np.zeros(9), 0.5, ask)
+    with pytest.raises(UsageError, match="rate of strangers"):
+        from_scores(np.zeros(9), ask)
+    with pytest.raises(UsageError, match="confidence level"):
+        from_scores(np.zeros(9), 0.5, ask)
 
 
 @pytest.mark.parametrize(("n", "far"), [(19, 0.05), (150, 0.02), (600, 0.01)])
@@ -137,13 +117,13 @@ def test_strangers_rates_hold(n, far):
     generator = np.random.default_rng(n)
     draws = 600
     values = generator.random((draws, n))
-    average = np.array([1 - from_strangers(row, far).threshold for row in values])
+    average = np.array([1 - from_scores(row, far).threshold for row in values])
     promised = math.floor(far * (n + 1) + 1e-9) / (n + 1)
     noise = average.std() / draws**0.5
     assert average.mean() <= promised + 4 * noise and promised <= far
     assert average.mean() >= promised - 4 * noise
     if n >= calibrate.needed(far, 0.95):
-        sure = np.array([1 - from_strangers(row, far, 0.95).threshold for row in values[:300]])
+        sure = np.array([1 - from_scores(row, far, 0.95).threshold for row in values[:300]])
         exceeded = int((sure > far).sum())
         assert binom.sf(exceeded - 1, len(sure), 0.05) > 1e-3, f"{exceeded} of {len(sure)}"
 
@@ -154,12 +134,8 @@ def achieved(people: int, far: float, draws: int) -> float:
     rates = []
     for seed in range(draws):
         data = split(people, 3, 0, 0, seed=seed)
-        plain = openset.ScoreParams(rivals=0, hub=0, mean=0)
-        scorer = openset.Scorer.of(data.x, data.y, names_of(np.arange(people)), plain)
-        near = openset.Near.of(scorer.gallery, data.x, data.y)
-        left = scorer.left_out(data.x, data.y, near)
-        threshold = from_left_out(left, data.y, far).threshold
-        rates.append(np.mean(nearest(scorer, everyone)[1] > threshold))
+        rule = OpenSetRule.fit(data.x, data.y, names_of(np.arange(people)), SPACE)
+        rates.append(np.mean(rule.name(everyone).score >= rule.threshold(far).value))
     return float(np.mean(rates))
 
 

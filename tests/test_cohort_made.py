@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from running import ROOT
 
+from openfaceplus.classify.cohort import find
 from openfaceplus.weights import locate
 
 PHOTOS = ROOT.parent / "shared/data/lfw-dev/lfw"
@@ -19,19 +20,18 @@ pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture(scope="module")
-def likeness():
+def likeness(tmp_path_factory):
     """Cosines with every photo that the cohort was made from: of its vectors, and of one photo of
     each person, their own people's left out (NaN)."""
     if not PHOTOS.is_dir() or locate("yunet") is None:
         pytest.skip("lfw-dev is not here, or YuNet's weights")
-    faces = made_cohort.embed(PHOTOS, made_cohort.cache_folder() / "made-cohort")
-    with np.load(made_cohort.SHIPPED) as cohort:
-        made = made_cohort.unit(cohort["vectors"].astype(np.float32))
-    photos = np.concatenate(faces)
-    owner = np.repeat(np.arange(len(faces)), [len(vectors) for vectors in faces])
-    real = made_cohort.one_photo(faces, np.random.default_rng(5)) @ photos.T
-    real[np.arange(len(faces))[:, None] == owner] = np.nan
-    return made @ photos.T, real
+    vectors, labels = made_cohort.embed(PHOTOS, tmp_path_factory.mktemp("made"))
+    (cohort,) = find("dlib-resnet-v1/2v@55533b28a958")
+    order = np.random.default_rng(5).permutation(len(labels))
+    _, first = np.unique(labels[order], return_index=True)
+    real = vectors[order[first]] @ vectors.T
+    real[np.arange(len(real))[:, None] == labels] = np.nan
+    return cohort.vectors @ vectors.T, real
 
 
 def test_the_nearest_person_is_as_far_as_a_strangers(likeness):

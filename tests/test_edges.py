@@ -55,6 +55,7 @@ def commands_of(root: Path) -> dict[str, list[object]]:
         "find": ["--knowns", root / "photos", "--unknowns", root / "again", "--results",
                  root / ESC / "r", "--jobs", 1, *rates],
         "evaluate": ["openset", root / ESC / "none", "-o", root / ESC / "v"],
+        "cohort": ["build", root / ESC / "none"],
         "models": ["path", ESC],
         "demo": ["-o", photo],
         "version": [ESC],
@@ -232,7 +233,7 @@ def test_a_lone_person_is_one(tmp_path):
     save(tmp_path / "photos/loose.png")
     done = call("train", tmp_path / "photos", "-o", tmp_path / "m", "--jobs", 1, expect=1)
     assert "Training for 1 class.\n" in done.stdout
-    assert "1 person left out in turn supports a rate of" in done.stdout
+    assert "scored against the 1 person enrolled" in done.stdout
     assert "1 of 2 photos aligned (1 in no person's folder, 1 ok)" in done.stdout
     assert "loose.png: lies in no person's folder; move it into one" in done.stderr
     for odd in ("1 classes", "1 people", "no_person'", "sure None", "factory"):

@@ -13,9 +13,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_valid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from vectors import SPACE, faces, made_up_factory, names_of, split
+from vectors import SPACE, faces, made_up_cohort, names_of, split
 
-from openfaceplus.classify import OpenSetClassifier, factory
+from openfaceplus.classify import OpenSetClassifier, cohort
 from openfaceplus.errors import UnsupportedRate
 
 
@@ -106,11 +106,10 @@ def test_too_few_strangers_are_the_threshold_and_said_to_be(data, names):
     assert np.mean(made.predict(data.strangers) != "unknown") < 0.15
 
 
-def test_measured_numbers_serve_their_space(data, names, monkeypatch):
-    measured = made_up_factory()
-    monkeypatch.setattr(factory, "load", lambda space: measured if space == SPACE else None)
+def test_a_cohort_serves_its_space(data, names, monkeypatch):
+    monkeypatch.setattr(cohort, "find", lambda space: [made_up_cohort()] if space == SPACE else [])
     made = OpenSetClassifier(far=0.005, space=SPACE).fit(data.x, names)
-    assert np.isfinite(made.threshold_) and made.rule_.scorer.params.rivals > 0
+    assert np.isfinite(made.threshold_) and len(made.rule_.scorer.typical)
     assert np.mean(made.predict(data.strangers) != "unknown") < 0.03
     shares = made.predict_proba(data.probes)
     assert shares.min() >= 0 and shares.sum(axis=1).max() <= 1 + 1e-9

@@ -359,7 +359,7 @@ def test_a_new_embedding_gets_its_table_and_then_serves(samples, tiny, tmp_path,
     with_it = ["--embedder", f"arcface:{tiny}"]
     pair = sorted((photos / people[0]).iterdir())[:2]
     said = refused("verify", *pair, *with_it)
-    assert "openfaceplus evaluate pairs" in said and "measured for arcface/" in said
+    assert "openfaceplus cohort build" in said and "measured for arcface/" in said
     assert "as given" in call("verify", *pair, *with_it, "--distance", "1e9").stdout
     pairs = tmp_path / "pairs.txt"
     lines = ["2\t7"]

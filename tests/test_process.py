@@ -104,7 +104,7 @@ sys.exit(main())
 """
 LATER = (
     "argparse", "openfaceplus.cli.infer", "openfaceplus.recipe", "numpy", "numpy._core.multiarray",
-    "numpy.linalg", "numpy.random", "cv2", "dlib", "onnxruntime", "PIL.Image",
+    "numpy.linalg", "cv2", "dlib", "onnxruntime", "PIL.Image",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -39,25 +40,25 @@ def strangers(samples, tmp_path_factory) -> Path:
 def test_training_says_what_the_rate_rests_on(embeddings):
     said = call(CLASSIFIER, "train", embeddings).stdout
     assert "Strangers: at most 1% of faces accepted, on average." in said
-    assert "5 people left out in turn support a rate of 17% at best" in said
-    assert "99 strangers" in said and "299" in said
-    said = call(CLASSIFIER, "train", embeddings, "--far", 0.2).stdout
-    assert "5 people left out in turn" in said and "interval" in said
-    said = call(CLASSIFIER, "train", embeddings, "--far", 0.5, "--sure", 0.95).stdout
+    assert "made-up faces, scored against the 5 people enrolled" in said and "interval" in said
+    said = call(CLASSIFIER, "train", embeddings, "--far", 0.05, "--sure", 0.95).stdout
     assert "with 95% confidence" in said
-    made = json.loads(call(CLASSIFIER, "train", embeddings, "--far", 0.2, "--json").stdout)
-    assert made["people"] == 5 and made["threshold"]["calibration"]["n"] == 5
-    assert made["threshold"]["calibration"]["estimate"] is True
-    json.loads(call(CLASSIFIER, "train", embeddings, "--far", 0.0001, "--json").stdout)
+    made = json.loads(call(CLASSIFIER, "train", embeddings, "--far", 0.02, "--json").stdout)
+    assert made["people"] == 5 and made["threshold"]["uses"] == "shipped"
+    calibration = made["threshold"]["calibration"]
+    assert calibration["n"] > 1000 and calibration["accepted"] <= 0.02 * (calibration["n"] + 1)
+    assert calibration["estimate"] is False and calibration["asked"] == 0.02
+    said = call(CLASSIFIER, "train", embeddings, "--far", 1e-6).stdout
+    assert "so nobody is accepted" in said and "999,999 strangers" in said
 
 
 def test_strict_refuses_what_the_data_do_not_support(embeddings):
     pkl = embeddings / "classifier.pkl"
     before = pkl.read_bytes()
-    said = refused(CLASSIFIER, "train", embeddings, "--strict")
-    assert "--strangers: 5 people left out in turn support a rate of 17% at best" in said
+    said = refused(CLASSIFIER, "train", embeddings, "--strict", "--far", 1e-6)
+    assert re.search(r"--strangers: [0-9,]+ strangers support a rate of 0\.0\d+% at best", said)
     assert pkl.read_bytes() == before
-    call(CLASSIFIER, "train", embeddings, "--strict", "--far", 0.2)
+    call(CLASSIFIER, "train", embeddings, "--strict")
     for flag, value in (("--far", 0), ("--far", 1), ("--far", "nan"), ("--sure", 1)):
         assert flag in refused(CLASSIFIER, "train", embeddings, flag, value)
 
@@ -65,7 +66,8 @@ def test_strict_refuses_what_the_data_do_not_support(embeddings):
 def test_strangers_are_one_each(embeddings, strangers, portraits):
     words = (CLASSIFIER, "train", embeddings, "--strangers", strangers, "--far", 0.05)
     said = call(*words, "--strict", "--jobs", 1).stdout
-    assert "Measured on 20 strangers, one photo each: 0 of 20 were accepted" in said
+    assert "Measured on 20 strangers, one photo each, scored against the 5 people enrolled" in said
+    assert "0 of 20 were accepted" in said
     known = openfaceplus.load(embeddings / "classifier.pkl")
     for photo in strangers.glob("*.jpg"):
         assert all(decision.name is None for decision in known.identify(photo))
@@ -93,7 +95,7 @@ def test_another_rate_at_inference(embeddings, portraits):
     sure = [face("--prior", prior)["confidence"] for prior in (0.01, 0.5, 0.99)]
     assert sorted(sure, reverse=True) == sure
     done = call("infer", "-m", pkl, photo, "--far", "0.0000001")
-    assert "support a rate of 17% at best" in done.stderr and "unknown" in done.stdout
+    assert "so nobody is accepted" in done.stderr and "unknown" in done.stdout
     for words in (("--far", 0), ("--sure", 2), ("--prior", -1), ("--far", "nan")):
         assert words[0] in refused("infer", "-m", pkl, photo, *words)
 

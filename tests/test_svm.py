@@ -9,7 +9,9 @@ import pytest
 from vectors import SPACE, faces, names_of, split
 
 from openfaceplus.classify import svm
-from openfaceplus.classify.classifier import Classifier, Settings
+from openfaceplus.classify.classifier import Classifier
+from openfaceplus.classify.openset import CANDIDATES
+from openfaceplus.classify.training import Settings
 
 
 def reference(x: np.ndarray, y: np.ndarray, c: float = 10.0):
@@ -65,7 +67,7 @@ def test_it_names_faces_while_training_it_takes_no_time():
 def test_it_names_no_better_than_the_nearest_template():
     data = split(60, 3, 4, 0, seed=5)
     made = trained(data.x, data.y)
-    nearest = made.rule.scorer.candidates(data.probes).who[:, 0]
+    nearest = made.rule.scorer.gallery.nearest(data.probes, 1)[0][:, 0]
     machine, template = (
         np.mean(named == data.owners) for named in (made.score(data.probes)[0], nearest)
     )
@@ -77,7 +79,7 @@ def test_a_name_that_none_of_the_nearest_ten_bears_is_not_given():
     made = trained(x, y, kind="DecisionTree")
     probes, _ = faces(200, 1, seed=9)
     named, scores = made.score(probes)
-    among = made.rule.scorer.candidates(probes).who
+    among, _ = made.rule.scorer.gallery.nearest(probes, CANDIDATES)
     assert np.all((among == named[:, None]).any(axis=1)) and np.isfinite(scores).all()
     answers = made.namer.names(probes)
     far = ~(among == answers[:, None]).any(axis=1)

@@ -115,7 +115,7 @@ def test_classic_distances_are_those_of_the_networks_own_output(pair):
 
 
 def test_without_a_table_the_command_that_makes_one_is_named():
-    with pytest.raises(ModelMissing, match="openfaceplus evaluate pairs") as error:
+    with pytest.raises(ModelMissing, match="openfaceplus cohort build") as error:
         thresholds.load("nobody's/2v@0")
     assert "nobody's/2v@0" in str(error.value) and "give a distance" in str(error.value)
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from openfaceplus.classify import factory, openset
+from openfaceplus.classify.cohort import Cohort
 
 DIMENSIONS = 128
 SPACE = "made-up/2v@0"
@@ -55,37 +55,7 @@ def split(
     )
 
 
-def nearest(scorer: openset.Scorer, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of the nearest people, and the scores for them."""
-    among = scorer.candidates(vectors)
-    return among.who[:, 0], scorer.score(vectors, among.who[:, 0], among)
-
-
 @cache
-def made_up_factory() -> factory.Factory:
-    """What ``factory.json`` holds for real embeddings, measured on made-up faces."""
-    params = openset.ScoreParams(center=MIDDLE)
-    people, photos = (5, 40, 160), (1, 3)
-    levels = np.concatenate([np.linspace(0, 0.95, 39), 1 - np.geomspace(0.04, 0.0005, 40)])
-    shares = np.linspace(0, 1, 101)
-    table: dict[str, list] = {"strangers": [], "genuine": [], "misnamed": []}
-    for count in people:
-        rows: dict[str, list] = {key: [] for key in table}
-        for each in photos:
-            outside, inside, wrong = [], [], []
-            for seed in range(max(2, 60 // count)):
-                data = split(count, each, 2, 600, seed=1000 + seed)
-                scorer = openset.Scorer.of(data.x, data.y, names_of(np.arange(count)), params)
-                named, scores = nearest(scorer, data.probes)
-                right = named == data.owners
-                inside.append(scores[right])
-                wrong.append(1 - right.mean())
-                outside.append(nearest(scorer, data.strangers)[1])
-            rows["strangers"].append(np.quantile(np.concatenate(outside), levels).tolist())
-            rows["genuine"].append(np.quantile(np.concatenate(inside), shares).tolist())
-            rows["misnamed"].append(float(np.mean(wrong)))
-        for key, values in rows.items():
-            table[key].append(values)
-    table |= {"people": list(people), "photos": list(photos)}
-    table |= {"stranger_levels": levels.tolist(), "genuine_levels": shares.tolist()}
-    return factory.Factory("made-up faces", params, table)
+def made_up_cohort() -> Cohort:
+    """A cohort of made-up people."""
+    return Cohort.of(*faces(1500, 4, seed=77), "made-up people")

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from openfaceplus.classify import kinds
+from openfaceplus.classify.cohort import Cohort
 from openfaceplus.classify.confidence import PRIOR
-from openfaceplus.classify.rule import FAR, OpenSetRule, Threshold
+from openfaceplus.classify.rule import UNSURE, OpenSetRule, Threshold
 from openfaceplus.classify.stored import ALTERED, check_whole, pack, unpack, version_of
+from openfaceplus.classify.training import Settings, fit_rule
 from openfaceplus.errors import SpaceMismatch, StorageError, TrainingError
 from openfaceplus.faces import Decision
 from openfaceplus.files import shown
@@ -23,7 +25,7 @@ from openfaceplus.version import __version__
 from openfaceplus.weights import safe
 
 FORMAT = "openfaceplus classifier"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 def new_id() -> str:
@@ -36,21 +38,6 @@ def id_from(name: str) -> str:
     return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a classifier is trained.
-
-    ``kind`` and ``lda_dim`` choose what names a face: ``LinearSvm`` stands for the linear machine
-    while training it takes about a second (``svm.MOST``), and for the nearest template beyond.
-    ``far`` is the share of strangers accepted, met on average or with ``confidence_level``.
-    """
-
-    kind: str = "LinearSvm"
-    lda_dim: int = 0
-    far: float = FAR
-    confidence_level: float | None = None
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Classifier:
     """What ``classifier.pkl`` holds.
@@ -59,7 +46,7 @@ class Classifier:
     of unit length are the enrolled photos' embeddings, ``labels`` (n,) say whose they are as
     indices into ``people``, ``chips`` where they came from. ``strangers`` (k, dimensions) are
     embeddings of people who are not to be accepted, if any. ``recipe`` and ``space`` pin how
-    vectors are made and which may be compared. ``namer`` is None where the nearest template names.
+    vectors are made and which may be compared.
     """
 
     people: tuple[str, ...]
@@ -71,7 +58,6 @@ class Classifier:
     recipe: dict[str, Any]
     space: str
     settings: Settings
-    namer: kinds.Namer | None
     rule: OpenSetRule
 
     @classmethod
@@ -86,13 +72,15 @@ class Classifier:
         ids: Sequence[str] | None = None,
         settings: Settings | None = None,
         strangers: np.ndarray | None = None,
+        cohorts: Sequence[Cohort] | None = None,
     ) -> Classifier:
         """Train on (n, dimensions) vectors of unit length and the n names of the people they show.
 
         ``ids`` (n,) tell people of one name apart and stay through changes; without them each name
-        is a person and gets a random one. ``strangers`` are one vector a person. People are
+        is a person and gets a random one. ``strangers`` are one vector a person; they and then
+        ``cohorts`` (None: those at hand for the space) say which scores are enough. People are
         numbered as they first come; one with one photo is enough. Raises TrainingError if there is
-        no vector.
+        no vector, UsageError for rates that make no sense.
         """
         if not len(vectors):
             raise TrainingError(
@@ -106,28 +94,18 @@ class Classifier:
         labels = np.array([numbers[key] for key in (names if ids is None else ids)], np.int32)
         people = tuple(called) if ids is not None else tuple(new_id() for _ in called)
         vectors = np.ascontiguousarray(vectors, np.float32)
-        rule = OpenSetRule.fit(vectors, labels, people, space)
+        rule = fit_rule(vectors, labels, people, space, settings, strangers, cohorts)
         return cls(
             tuple(called.values()), people, vectors, labels, pack(chips), strangers, recipe, space,
-            settings, None, rule,
-        )._finished()  # fmt: skip
-
-    def _finished(self) -> Classifier:
-        """With what names a face, and thresholds that rest on the strangers if there are any."""
-        settings = self.settings
-        namer = kinds.fit(settings.kind, self.vectors, self.labels, settings.lda_dim)
-        made = replace(self, namer=namer)
-        if self.strangers is not None:
-            made = replace(made, rule=self.rule.with_strangers(made.score(self.strangers)[1]))
-        made.calibrate()  # refuses rates that make no sense
-        return made
+            settings, rule,
+        )  # fmt: skip
 
     def with_person(
         self, person: str, name: str, vectors: np.ndarray, chips: Sequence[str]
     ) -> Classifier:
         """The same with (n, dimensions) more vectors of the person of that id, new or enrolled.
 
-        It is what training anew with these photos last would give, in a fraction of the time.
+        It is what training anew with these photos last would give.
         """
         ids, people = self.ids, self.people
         if person not in ids:
@@ -139,8 +117,8 @@ class Classifier:
         return replace(
             self, people=people, ids=ids, vectors=vectors, labels=labels,
             packed_chips=pack([*self.chips, *chips]),
-            rule=self.rule.with_photos(vectors, labels, ids, number),
-        )._finished()  # fmt: skip
+            rule=fit_rule(vectors, labels, ids, self.space, self.settings, self.strangers),
+        )  # fmt: skip
 
     def without(self, person: str) -> Classifier:
         """The same without the person of that id, as if they had never been enrolled."""
@@ -151,12 +129,18 @@ class Classifier:
         ids, people = (each[:number] + each[number + 1 :] for each in (self.ids, self.people))
         # So many people have at most one dimension fewer to tell them apart.
         lda_dim = max(0, min(self.settings.lda_dim, len(people) - 1))
+        settings = replace(self.settings, lda_dim=lda_dim)
         return replace(
             self, people=people, ids=ids, vectors=vectors, labels=labels,
             packed_chips=pack([self.chips[i] for i in np.flatnonzero(keep).tolist()]),
-            settings=replace(self.settings, lda_dim=lda_dim),
-            rule=self.rule.without(vectors, labels, ids, number),
-        )._finished()  # fmt: skip
+            settings=settings,
+            rule=fit_rule(vectors, labels, ids, self.space, settings, self.strangers),
+        )  # fmt: skip
+
+    @property
+    def namer(self) -> kinds.Namer | None:
+        """What names a face; None where the best score does."""
+        return self.rule.scorer.namer
 
     @cached_property
     def chips(self) -> tuple[str, ...]:
@@ -164,17 +148,10 @@ class Classifier:
         return unpack(self.packed_chips)
 
     def score(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For (n, dimensions) unit vectors the numbers of the people named (n,) and scores (n,).
-
-        The classifier's answer holds if it is among the ten nearest people, else the nearest one.
-        """
-        scorer = self.rule.scorer
-        among = scorer.candidates(vectors)
-        named = among.who[:, 0]
-        if self.namer is not None and len(vectors):
-            answer = self.namer.names(vectors)
-            named = np.where((among.who == answer[:, None]).any(axis=1), answer, named)
-        return named, scorer.score(vectors, named, among)
+        """For (n, dimensions) unit vectors the numbers of the people named (n,) and scores (n,), 0
+        where strangers usually lie and 1 where enrolled people do."""
+        found = self.rule.name(vectors)
+        return found.who, found.score
 
     def calibrate(
         self, far: float | None = None, confidence_level: float | None = None
@@ -191,26 +168,32 @@ class Classifier:
     def decide(
         self, vectors: np.ndarray, threshold: float | None = None, prior: float = PRIOR
     ) -> list[Decision]:
-        """Who each of (n, dimensions) vectors is, or that it is a stranger."""
+        """Who each of (n, dimensions) vectors is, that it is a stranger, or that it may be either
+        of two people who look alike."""
         if threshold is None:
             threshold = self.calibrate().value
-        if not len(vectors):
-            return []
-        named, scores = self.score(vectors)
-        confidences = self.confidence(scores, named, prior)
-        return [
-            Decision(
-                self.ids[who] if score >= threshold else None,
-                self.people[who] if score >= threshold else None,
-                self.people[who],
-                confidence,
-                score,
-                float(threshold),
+        found = self.rule.name(vectors)
+        known = found.score >= threshold
+        unsure = known & (found.score - found.second_score < UNSURE)
+        confidences = self.confidence(found.score, found.who, prior).tolist()
+        decisions = []
+        for i, (who, second, score) in enumerate(
+            zip(found.who.tolist(), found.second.tolist(), found.score.tolist(), strict=True)
+        ):
+            named = bool(known[i] and not unsure[i])
+            decisions.append(
+                Decision(
+                    self.ids[who] if named else None,
+                    self.people[who] if named else None,
+                    self.people[who],
+                    confidences[i],
+                    score,
+                    float(threshold),
+                    second=self.people[second] if unsure[i] else None,
+                    raw=self.rule.raw(score),
+                )
             )
-            for who, score, confidence in zip(
-                named.tolist(), scores.tolist(), confidences.tolist(), strict=True
-            )
-        ]
+        return decisions
 
     def check_space(self, space: str) -> None:
         """Raises SpaceMismatch if vectors of ``space`` cannot be compared with those enrolled."""
@@ -244,31 +227,34 @@ class Classifier:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Classifier:
-        """The inverse of ``to_dict``, of what version 2 wrote too: that is trained anew.
+        """The inverse of ``to_dict``, of what versions 2 and 3 wrote too: that is trained anew.
 
         Raises KeyError, TypeError or ValueError, among others, for anything else.
         """
         settings, recipe, space = Settings(*data["settings"]), data["recipe"], data["space"]
-        labels, strangers = data["labels"], data["strangers"]
-        if data["format_version"] == 2:
-            for values in (data["vectors"], strangers):
-                if values is not None and (values.ndim != 2 or not np.isfinite(values).all()):
-                    raise ValueError("vectors that are none")
-            if labels.shape != (len(data["vectors"]),) or labels.min(initial=0) < 0:
-                raise ValueError("labels that do not belong to the vectors")
-            names = [data["people"][label] for label in labels.tolist()]
-            # The same ids each time that such a file is read.
+        vectors, labels, strangers = data["vectors"], data["labels"], data["strangers"]
+        for values in (vectors, strangers):
+            if values is not None and (values.ndim != 2 or not np.isfinite(values).all()):
+                raise ValueError("vectors that are none")
+        if labels.shape != (len(vectors),) or labels.min(initial=0) < 0:
+            raise ValueError("labels that do not belong to the vectors")
+        packed = data["format_version"] > 2
+        people = unpack(data["people"]) if packed else tuple(data["people"])
+        # The same ids each time that a file without them is read.
+        ids = unpack(data["ids"]) if packed else tuple(map(id_from, people))
+        if data["format_version"] < FORMAT_VERSION:
+            numbers = labels.tolist()
             return cls.train(
-                data["vectors"], names, data["chips"], recipe=recipe, space=space,
-                ids=list(map(id_from, names)),
-                settings=settings, strangers=strangers,
+                vectors, [people[i] for i in numbers],
+                unpack(data["chips"]) if packed else data["chips"],
+                recipe=recipe, space=space, ids=[ids[i] for i in numbers], settings=settings,
+                strangers=strangers,
             )  # fmt: skip
-        people, ids, vectors = unpack(data["people"]), unpack(data["ids"]), data["vectors"]
         namer = kinds.from_dict(data["namer"], len(people), vectors.shape[1])
+        rule = OpenSetRule.from_dict(data["rule"], labels, ids, space, namer)
         made = cls(
-            people, ids, vectors, labels, data["chips"], strangers, recipe, space, settings, namer,
-            OpenSetRule.from_dict(data["rule"], labels, ids, space),
-        )  # fmt: skip
+            people, ids, vectors, labels, data["chips"], strangers, recipe, space, settings, rule
+        )
         check_whole(made)
         return made
 
@@ -281,7 +267,7 @@ class Classifier:
         """Read ``classifier.pkl``. Raises UnsafeFile if it would run code, StorageError if it is
         not a classifier of this version."""
         data = safe.load(path)
-        if version_of(data, FORMAT) not in (2, FORMAT_VERSION):
+        if version_of(data, FORMAT) not in range(2, FORMAT_VERSION + 1):
             raise StorageError(
                 f"{shown(path)}: not a classifier of this version of openfaceplus",
                 remedy="train again",

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from openfaceplus.words import counted
+
+if TYPE_CHECKING:
+    from openfaceplus.classify.classifier import Classifier
 
 DUPLICATE = 0.9975
 """Cosine from which two embeddings are of the same photo, perhaps saved again; on lfw-dev no two
@@ -20,18 +27,14 @@ def check(
     photos: Sequence[str],
     *,
     unlike: float | None = None,
-    alike: float | None = None,
 ) -> list[str]:
     """Remarks, one sentence each, on (n, dimensions) unit vectors of the people in ``labels`` (n,).
 
     A photo closer to another person, or below the cosine ``unlike`` to the mean of its person's
-    other photos; photos that are there twice; two people whose means are closer than ``alike``.
+    other photos; photos that are there twice.
     """
     remarks = [*_duplicates(vectors, labels, people, photos)]
-    remarks += _unlike(vectors, labels, people, photos, unlike)
-    if alike is not None:
-        remarks += _look_alikes(vectors, labels, people, alike)
-    return remarks
+    return [*remarks, *_unlike(vectors, labels, people, photos, unlike)]
 
 
 def _duplicates(
@@ -78,17 +81,24 @@ def _unlike(
                 yield f"{photo} is unlike {name}'s other photos; is it {name}?"
 
 
-def _look_alikes(
-    vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], alike: float
-) -> Iterator[str]:
-    _, means, _ = _means(vectors, labels)
-    for start, cosines in _blocks(means, means):
-        for i, j in np.argwhere(cosines > alike).tolist():
-            if j > i + start:
-                yield (
-                    f"{people[i + start]} and {people[j]} look alike (cosine {cosines[i, j]:.3f}): "
-                    "are they one person? If not, expect them to be confused"
-                )
+def look_alikes(classifier: Classifier) -> Iterator[str]:
+    """Remarks on pairs of people who come closer than strangers do: at the classifier's threshold
+    half of one's photos or more would be taken for the other."""
+    rule, labels, people = classifier.rule, classifier.labels, classifier.people
+    who, scores = rule.scorer.left_out(classifier.vectors, labels)
+    taken = rule.scaled(scores) >= classifier.calibrate().value
+    pairs = Counter(zip(labels[taken].tolist(), who[taken].tolist(), strict=True))
+    said = set()
+    for (one, other), count in sorted(pairs.items()):
+        if 2 * count < rule.photos[one] or (other, one) in said:
+            continue
+        said.add((one, other))
+        photos = counted(int(rule.photos[one]), "photo")
+        yield (
+            f"{people[one]} and {people[other]} look alike: {count:,} of {people[one]}'s {photos} "
+            f"would be taken for {people[other]}. Are they one person? If not, faces that may be "
+            "either get no name"
+        )
 
 
 def _means(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

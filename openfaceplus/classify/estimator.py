@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from openfaceplus.classify import svm
+from openfaceplus.classify import cohort, openset, svm
 from openfaceplus.classify.confidence import PRIOR
-from openfaceplus.classify.rule import FAR, OpenSetRule, above
+from openfaceplus.classify.rule import FAR, OpenSetRule, Strangers
 from openfaceplus.errors import UnsupportedRate
 from openfaceplus.words import percent
 
@@ -40,8 +41,8 @@ class OpenSetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Cost of margin errors.
     space : str
         What made the samples, as ``Classifier.space`` and ``embed`` say it, such as
-        ``dlib-resnet-v1/2v@55533b28a958``. Where measured numbers ship for it they sharpen score
-        and threshold; samples are then its vectors of unit length. Empty for samples of any other
+        ``dlib-resnet-v1/2v@55533b28a958``. Where there is a cohort for it that gives score and
+        threshold; samples are then its vectors of unit length. Empty for samples of any other
         kind, which are centred, scaled and compared by their cosine.
     unknown : str or int
         The label of strangers, which is no class's; a string stands for -1 where classes are
@@ -80,28 +81,35 @@ class OpenSetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.scale_ = 1.0 if self.space or spread == 0 else float(spread)
         vectors = self._scaled(X)
         classes = [f"{number}" for number in range(len(self.classes_))]
-        self.rule_ = OpenSetRule.fit(_unit(vectors)[0], labels, classes, self.space)
-        if not self.space and len(classes) > 1:
-            self.rule_ = self.rule_.with_left_out(_left_out(vectors, labels))
+        unit = _unit(vectors)[0]
         if svm.fits(labels):
             self.machine_ = svm.fit(vectors, labels, self.C)
         else:  # means are a linear machine too
-            means = self.rule_.scorer.gallery.vectors
+            means = openset.templates(unit, labels)
             self.machine_ = svm.LinearOvR(means, np.zeros(len(means), np.float32))
+        if self.space:
+            self.rule_ = OpenSetRule.fit(
+                unit, labels, classes, self.space,
+                cohorts=cohort.find(self.space), namer=self.machine_,
+            )  # fmt: skip
+        else:
+            left_out = _left_out(vectors, labels) if len(classes) > 1 else None
+            self.rule_ = OpenSetRule.fit(unit, labels, classes, "", left_out=left_out)
         self.threshold_ = -np.inf
         if self.far is not None:
             if strangers is not None:
                 scores = self.open_set_score(strangers)
-                self.rule_ = self.rule_.with_strangers(scores)
+                given = Strangers("strangers", "samples given", scores)
+                self.rule_ = replace(self.rule_, strangers=(given, *self.rule_.strangers))
             self.threshold_ = self._threshold(self.far)
         return self
 
     def _threshold(self, far: float) -> float:
         found = self.rule_.threshold(far, self.confidence_level)
         made = found.calibration
-        if made.met or math.isfinite(found.factory or math.inf):
+        if made.met:
             return found.value
-        value = above(self.rule_.loosest(made))
+        value = self.rule_.loosest(made)
         what = "classes left out in turn" if made.estimate else "strangers"
         then = f"the threshold is that of {percent(made.supported)}"
         warnings.warn(
@@ -124,8 +132,8 @@ class OpenSetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         vectors = self._scaled(validate_data(self, X, reset=False, dtype=np.float64))
         unit, blank = _unit(vectors)
         named = self.machine_.names(vectors)
-        scores: np.ndarray = np.where(blank, -np.inf, self.rule_.scorer.score(unit, named))
-        return scores
+        scores = self.rule_.scaled(self.rule_.scorer.score(unit, named))
+        return np.asarray(np.where(blank, -np.inf, scores))
 
     def predict(self, X: Any) -> np.ndarray:
         """(samples,) classes, or the unknown label."""

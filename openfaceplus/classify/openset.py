@@ -1,13 +1,13 @@
 """The open-set score: is this face the person it was named for, or somebody never enrolled?
 
-    score(x) = cos(x, t) - rivals * near(x) - hub * near(t) + mean * cos(x, m)
+    score(x, t) = cos(x, t) - 0.4 c(x) - 0.2 c(t)
 
-t is the named person's template (the unit mean of unit embeddings), near(v) the mean over the three
-other templates closest to v of max(cosine, floor), and m the average face of a large population.
-The floor fits the score to the gallery by itself: rivals count only once they are closer than
-strangers usually come, so that with few people enrolled it is the plain cosine and with many the
-rivals' margin. cos(x, m) is high for faces that the network sees well; a blurred face resembles
-nobody and everybody.
+t is the person's template (the unit mean of unit embeddings) and c(v), the typicality of v, its
+cosine to the nearest of some typical faces: centroids of many people each, nobody's own. A face
+that is like many others (blurred, young, seen from the side) resembles everybody a little; what it
+has in common with many must not speak for one. Without typical faces it is the plain cosine.
+
+The score of a face and a person does not depend on who else is enrolled.
 """
 
 from __future__ import annotations
@@ -18,172 +18,128 @@ from typing import NamedTuple
 
 import numpy as np
 
+from openfaceplus.classify.kinds import Namer
 from openfaceplus.gallery.exact import ExactGallery
 
 CANDIDATES = 10
-"""How many of the nearest people a face may be named for; its rivals are among them too."""
-_TOP = 3
-_KEPT = _TOP + 1  # the nearest one, and its rivals
+"""How many of the nearest people a face may be named for."""
+_FACE, _TEMPLATE = 0.4, 0.2  # how much typicality counts; chosen on lfw-dev (docs/accuracy.md)
+_BLOCK = 4096
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoreParams:
-    """The score's numbers; cosines, no unit. ``center`` (dimensions,) is the unit average face,
-    None for an embedding without one: its term is then left out."""
+class Named(NamedTuple):
+    """Of each of n faces the person named and the best of the others: numbers ``who`` and
+    ``second`` (n,), and their scores ``score`` and ``second_score`` (n,).
 
-    rivals: float = 0.5
-    hub: float = 0.1
-    mean: float = 0.15
-    floor: float = 0.92
-    center: np.ndarray | None = None
-
-
-class Candidates(NamedTuple):
-    """The people nearest to each of n faces, best first: their numbers ``who`` (n, k), -1 where
-    there are fewer, and ``cosine`` (n, k), -inf there."""
-
-    who: np.ndarray
-    cosine: np.ndarray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Near:
-    """Of each of n vectors the four nearest templates of other people: numbers ``who`` (n, 4), -1
-    where there are fewer, and ``cosine`` (n, 4) float32, -inf there; best first.
-
-    It is kept, so that one person more or fewer costs one comparison with each vector, and a
-    search only for the vectors whose neighbour has changed.
+    -1 and -inf where there is nobody.
     """
 
     who: np.ndarray
-    cosine: np.ndarray
-
-    @classmethod
-    def of(cls, gallery: ExactGallery, vectors: np.ndarray, own: np.ndarray) -> Near:
-        """Of unit vectors (n, dimensions) of people ``own`` (n,), among a template a person."""
-        who, cosine = gallery.nearest(vectors, _KEPT + 1)
-        mine = who == own[:, None]
-        return cls._best(np.where(mine, -1, who), np.where(mine, -np.inf, cosine))
-
-    @classmethod
-    def _best(cls, who: np.ndarray, cosine: np.ndarray) -> Near:
-        order = np.argsort(-cosine, axis=1, kind="stable")[:, :_KEPT]
-        return cls(
-            np.take_along_axis(who, order, 1).astype(np.int32), np.take_along_axis(cosine, order, 1)
-        )
-
-    def with_template(
-        self, gallery: ExactGallery, vectors: np.ndarray, own: np.ndarray, number: int
-    ) -> Near:
-        """After the template ``number`` of ``gallery`` was added or changed.
-
-        ``vectors`` and ``own`` are as for ``of``; those of whom nothing is known yet come last.
-        """
-        old = len(self.who)
-        cosine = vectors[:old] @ gallery.vectors[number]
-        joined = self._best(
-            np.column_stack([self.who, np.full(old, number)]),
-            np.column_stack([self.cosine, cosine]),
-        )
-        again = own == number
-        again[:old] |= (self.who == number).any(axis=1)
-        again[old:] = True
-        return joined._searched(again, gallery, vectors, own)
-
-    def without(
-        self, gallery: ExactGallery, vectors: np.ndarray, own: np.ndarray, number: int,
-        kept: np.ndarray,
-    ) -> Near:  # fmt: skip
-        """After person ``number`` has gone from ``gallery``, and all but the ``kept`` vectors."""
-        who = self.who[kept]
-        again = (who == number).any(axis=1)
-        rest = Near(who - (who > number), self.cosine[kept])
-        return rest._searched(again, gallery, vectors, own)
-
-    def _searched(
-        self, again: np.ndarray, gallery: ExactGallery, vectors: np.ndarray, own: np.ndarray
-    ) -> Near:
-        fresh = Near.of(gallery, vectors[again], own[again])
-        who, cosine = np.empty((len(again), _KEPT), np.int32), np.empty((len(again), _KEPT), "f4")
-        who[: len(self.who)], cosine[: len(self.who)] = self.who, self.cosine
-        who[again], cosine[again] = fresh.who, fresh.cosine
-        return Near(who, cosine)
+    score: np.ndarray
+    second: np.ndarray
+    second_score: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Scores faces against a gallery of one template a person, numbered as the people are.
+    """Names faces and scores them against a gallery of one template a person.
 
-    ``near`` says which other templates are nearest to each person's.
+    ``typical`` (k, dimensions) are typical faces of unit length, k 0 for the plain cosine, and
+    ``lowered`` (people,) is what the templates' typicality takes from each person's scores.
+    ``namer`` is None where the best score names.
     """
 
     gallery: ExactGallery
-    near: Near
-    params: ScoreParams
+    typical: np.ndarray
+    lowered: np.ndarray
+    namer: Namer | None = None
 
     @classmethod
     def of(
-        cls, vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], params: ScoreParams,
-        space: str = "",
+        cls, space: str, people: Sequence[str], templates: np.ndarray, typical: np.ndarray,
+        namer: Namer | None = None,
     ) -> Scorer:  # fmt: skip
-        """Of unit vectors (photos, dimensions) of the people, by id, that ``labels`` number."""
-        gallery = ExactGallery.of(space, people, templates(vectors, labels))
-        near = Near.of(gallery, gallery.vectors, np.arange(len(people)))
-        return cls(gallery, near, params)
+        """Of the people's ids and (people, dimensions) templates, in the same order."""
+        gallery = ExactGallery.of(space, people, templates)
+        return cls(gallery, typical, _TEMPLATE * typicality(templates, typical), namer)
 
-    def candidates(self, x: np.ndarray) -> Candidates:
-        """The people nearest to unit vectors (faces, dimensions)."""
-        who = np.full((len(x), CANDIDATES), -1)
-        cosine = np.full((len(x), CANDIDATES), -np.inf)
-        for i, matches in enumerate(self.gallery.search(x, CANDIDATES) if len(x) else ()):
-            who[i, : len(matches)] = [match.template for match in matches]
-            cosine[i, : len(matches)] = [match.score for match in matches]
-        return Candidates(who, cosine)
+    def name(self, x: np.ndarray, typical: np.ndarray | None = None) -> Named:
+        """Who unit vectors (n, dimensions) are, and who else they might be.
 
-    def score(
-        self, x: np.ndarray, named: np.ndarray, among: Candidates | None = None
-    ) -> np.ndarray:
-        """(faces,) scores of unit vectors (faces, dimensions) for the people ``named`` (faces,).
-
-        -inf for people who are not among the nearest ten.
+        ``typical`` (n,) are the vectors' typicalities where they are known better than the typical
+        faces say. What the namer answers holds for the ten nearest people.
         """
-        among = self.candidates(x) if among is None else among
-        mine = among.who == named[:, None]
-        own = np.where(mine, among.cosine, -np.inf).max(axis=1)
-        others = -np.sort(-np.where(mine, -np.inf, among.cosine), axis=1)
-        return self._combine(x, own, others, self.near.cosine[named])
+        among, cosines = self.gallery.nearest(x, CANDIDATES)
+        there = among >= 0
+        scores = np.where(there, cosines - self.lowered[among], -np.inf)
+        scores -= self._own(x, typical)[:, None]
+        rows = np.arange(len(x))
+        chosen = scores.argmax(axis=1)
+        if self.namer is not None and len(x):
+            meant = among == self.namer.names(x)[:, None]
+            chosen = np.where(meant.any(axis=1), meant.argmax(axis=1), chosen)
+        best = scores[rows, chosen]
+        scores[rows, chosen] = -np.inf
+        next_ = scores.argmax(axis=1)
+        found = np.isfinite(scores[rows, next_])
+        second = np.where(found, among[rows, next_], -1)
+        return Named(among[rows, chosen], best, second, scores[rows, next_])
 
-    def left_out(self, x: np.ndarray, labels: np.ndarray, near: Near) -> np.ndarray:
-        """(photos,) the scores that enrolled photos would have had, were their people not enrolled.
-
-        They are named for the nearest person who is left; -inf where nobody is. ``near`` are their
-        neighbours. These are scores as strangers have them, for calibration.
-        """
-        nearest = near.who[:, 0]
-        gone = self.near.who[nearest] == labels[:, None]
-        theirs = -np.sort(-np.where(gone, -np.inf, self.near.cosine[nearest]), axis=1)
-        return self._combine(x, near.cosine[:, 0], near.cosine[:, 1:], theirs)
-
-    def _combine(
-        self, x: np.ndarray, own: np.ndarray, rivals: np.ndarray, theirs: np.ndarray
-    ) -> np.ndarray:
-        params = self.params
-        scores: np.ndarray = own.astype(float) - params.rivals * self._near(rivals)
-        scores -= params.hub * self._near(theirs)
-        if params.center is not None:
-            scores += params.mean * (x @ params.center)
+    def score(self, x: np.ndarray, who: np.ndarray) -> np.ndarray:
+        """(n,) scores of unit vectors (n, dimensions) for the people ``who`` (n,)."""
+        cosines = np.einsum("nd,nd->n", x, self.gallery.vectors[who], dtype=float)
+        scores: np.ndarray = cosines - self.lowered[who] - self._own(x)
         return scores
 
-    def _near(self, cosines: np.ndarray) -> np.ndarray:
-        """Mean of each row's first three, raised to the floor, which stands for missing ones."""
-        top = np.maximum(cosines[:, :_TOP], self.params.floor).sum(axis=1, dtype=float)
-        mean: np.ndarray = (top + self.params.floor * (_TOP - min(_TOP, cosines.shape[1]))) / _TOP
-        return mean
+    def left_out(self, x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whom enrolled photos of the people ``labels`` (n,) would be named for, were these not
+        enrolled, (n,), and with which scores (n,); -inf where nobody else is."""
+        who, scores = np.zeros(len(x), np.intp), np.full(len(x), -np.inf)
+        for start in range(0, len(x), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            table = x[part] @ self.gallery.vectors.T - self.lowered
+            table[np.arange(len(table)), labels[part]] = -np.inf
+            who[part], scores[part] = table.argmax(axis=1), table.max(axis=1)
+        return who, scores - self._own(x)
+
+    def unseen(self, x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which enrolled photos (m,) are of people ``labels`` (n,) with several, and the scores
+        (m,) that these would have had for their own people, had they not been enrolled."""
+        totals, counts = sums(x, labels)
+        several = np.flatnonzero(counts[labels] > 1)
+        rest = totals[labels[several]] - x[several]
+        rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
+        of_rest = typicality(rest, self.typical)
+        return several, pair_score(x[several], rest, typicality(x[several], self.typical), of_rest)
+
+    def _own(self, x: np.ndarray, typical: np.ndarray | None = None) -> np.ndarray:
+        own: np.ndarray = _FACE * (typicality(x, self.typical) if typical is None else typical)
+        return own
+
+
+def typicality(x: np.ndarray, typical: np.ndarray) -> np.ndarray:
+    """(n,) cosines of unit vectors (n, dimensions) to the nearest of (k, dimensions) typical
+    faces; 0 where there are none."""
+    return (x @ typical.T).max(axis=1) if len(typical) else np.zeros(len(x), np.float32)
+
+
+def pair_score(x: np.ndarray, t: np.ndarray, of_x: np.ndarray, of_t: np.ndarray) -> np.ndarray:
+    """(n,) scores of faces x and templates t, both (n, dimensions) of unit length, whose
+    typicalities (n,) are given."""
+    scores: np.ndarray = np.einsum("nd,nd->n", x, t) - _FACE * of_x - _TEMPLATE * of_t
+    return scores
 
 
 def templates(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(people, dimensions) float32 unit means of each person's unit vectors."""
-    totals = np.zeros((int(labels.max()) + 1, vectors.shape[1]))
-    np.add.at(totals, labels, vectors)
+    totals, _ = sums(vectors, labels)
     totals /= np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
     return totals.astype(np.float32)
+
+
+def sums(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(people, dimensions) sums of each person's vectors, and how many (people,) they are."""
+    counts = np.bincount(labels)
+    inorder = vectors[np.argsort(labels, kind="stable")]
+    totals = np.add.reduceat(inorder, np.cumsum(counts) - counts, axis=0, dtype=float)
+    return totals, counts

@@ -1,4 +1,4 @@
-"""Which open-set score is enough: the threshold for a rate, and what it rests on."""
+"""The open-set rule: which score is enough for a rate of strangers, and what that rests on."""
 
 from __future__ import annotations
 
@@ -9,126 +9,134 @@ from typing import Any
 
 import numpy as np
 
-from openfaceplus.classify import calibrate, confidence, factory, openset
+from openfaceplus.classify import calibrate, confidence, openset
 from openfaceplus.classify.calibrate import Calibration
+from openfaceplus.classify.cohort import PHOTOS, Cohort
 from openfaceplus.classify.confidence import Confidence
-from openfaceplus.classify.openset import Near, Scorer
+from openfaceplus.classify.kinds import Namer
+from openfaceplus.classify.openset import Named, Scorer
 from openfaceplus.gallery.exact import ExactGallery
 
 FAR = 0.01
 """One stranger in a hundred, unless another rate is asked."""
-SMALL = 50
-"""People below which the stricter of left-out scores and the factory's is taken."""
-_FACTORY_RANKS = 2.0  # people beyond the threshold that the factory is worth
-_MUCH_STRICTER = 0.008  # in score, about a factor of three in the rate
-_ROUNDING = 1e-6  # of scores, in single precision
+UNSURE = 0.15
+"""A face whose second-best person scores so close to the best may be either."""
+_MOST_LEFT_OUT = 5000  # people left out in turn
+_ENOUGH = 300  # strangers for a distribution
+_SPREADS = 4.0  # from strangers' median to enrolled people's, where neither was measured
+_ROUNDING = 1e-5  # of scores, in single precision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strangers:
+    """Scores (n,) against the gallery of strangers: of a ``kind`` of cohort, or ``people`` left out
+    in turn, who are only nearly strangers. ``data`` says who they are."""
+
+    kind: str
+    data: str
+    scores: np.ndarray
+
+    def calibrate(self, far: float, confidence_level: float | None = None) -> Calibration:
+        """What they say of a rate."""
+        left_out = self.kind == "people"
+        return calibrate.from_scores(self.scores, far, confidence_level, estimate=left_out)
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """A threshold (scores at or above it are accepted) and where it comes from.
 
-    ``calibration`` is what the data gave, ``factory`` what was measured on ``factory_data``, None
-    where nothing was for this embedding. ``uses`` is ``strangers``; ``people`` left out;
-    ``factory``; their ``blend``, weighted by how many people left out lie beyond the threshold; the
-    ``stricter`` of them, for a small gallery or a rate to be met with confidence; or ``nobody``.
+    ``uses`` is the kind of strangers whose scores gave it, as in ``Strangers``, or ``nobody`` where
+    none suffice for the rate: then nobody is accepted. ``calibration`` is what they say, or the
+    first of them if none suffice. ``short`` is what better ones say that are too few for the rate.
     """
 
     value: float
     uses: str
+    data: str
     calibration: Calibration
-    factory: float | None
-    factory_data: str | None
+    short: Calibration | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        short = None if self.short is None else self.short.to_dict()
+        parts = {"calibration": self.calibration.to_dict(), "short": short}
+        return {"value": self.value, "uses": self.uses, "data": self.data, **parts}
 
 
 @dataclass(frozen=True, eq=False)
 class OpenSetRule:
-    """What rejects strangers.
+    """What names a face and rejects strangers.
 
-    ``left_out`` (photos,) are the enrolled photos' scores had their people not been enrolled,
-    ``labels`` (photos,) say whose they are and ``near`` who else is like them; ``strangers`` (k,)
-    are the scores of strangers, if any were given. Thresholds for any rate follow from these.
+    ``zero`` and ``one`` are the raw scores that the rule's scale calls 0 and 1: the medians of
+    strangers and of enrolled people. ``strangers`` are kinds of strangers, best first, and
+    ``photos`` (people,) how many each person is enrolled with.
     """
 
     scorer: Scorer
-    labels: np.ndarray
-    near: Near
-    left_out: np.ndarray
-    strangers: np.ndarray | None
+    photos: np.ndarray
+    strangers: tuple[Strangers, ...]
     confidence: Confidence
-    space: str
+    zero: float
+    one: float
 
     @classmethod
     def fit(
-        cls, vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], space: str
-    ) -> OpenSetRule:
-        """From unit vectors (photos, dimensions) of the people, by id, that ``labels`` number."""
-        made = factory.load(space)
-        # Without measured numbers the score is the plain cosine.
-        plain = openset.ScoreParams(rivals=0.0, hub=0.0, mean=0.0)
-        params = plain if made is None else made.params
-        scorer = Scorer.of(vectors, labels, people, params, space)
-        # The only photo of a person is the template as well.
-        near = Near(scorer.near.who[labels], scorer.near.cosine[labels])
-        several = np.bincount(labels)[labels] > 1
-        again = Near.of(scorer.gallery, vectors[several], labels[several])
-        near.who[several], near.cosine[several] = again.who, again.cosine
-        return cls._of(scorer, vectors, labels, near, space)
+        cls, vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], space: str, *,
+        cohorts: Sequence[Cohort] = (), namer: Namer | None = None,
+        left_out: np.ndarray | None = None,
+    ) -> OpenSetRule:  # fmt: skip
+        """From unit vectors (photos, dimensions) of the people, by id, that ``labels`` number.
 
-    @classmethod
-    def _of(
-        cls, scorer: Scorer, vectors: np.ndarray, labels: np.ndarray, near: Near, space: str
-    ) -> OpenSetRule:
-        left = scorer.left_out(vectors, labels, near)
-        return cls(scorer, labels, near, left, None, cls._confidence(left, labels, space), space)
-
-    @staticmethod
-    def _confidence(left: np.ndarray, labels: np.ndarray, space: str) -> Confidence:
-        made = factory.load(space)
-        if made is None:
-            finite = left[np.isfinite(left)]
-            middle = float(np.quantile(finite, 0.99)) if len(finite) else math.inf
-            return confidence.plain(left, middle)
-        return confidence.fit(made, labels, left)
-
-    def with_left_out(self, scores: np.ndarray) -> OpenSetRule:
-        """The same with left-out scores (photos,) that are known better."""
-        sure = self._confidence(scores, self.labels, self.space)
-        return replace(self, left_out=scores, confidence=sure)
-
-    def with_photos(
-        self, vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], number: int
-    ) -> OpenSetRule:
-        """What ``fit`` gives, after photos of person ``number``, new or not, were added at the end.
-
-        Only what this person touches is compared anew.
+        ``left_out`` (photos,) are scores of enrolled photos, were their people not enrolled, where
+        they are known better than the scorer's. They serve where there is no cohort.
         """
-        mine = vectors[labels == number]
-        template = openset.templates(mine, np.zeros(len(mine), np.intp))
-        known = self.scorer.gallery.vectors
-        parts = [known[:number], template, known[number + 1 :]]
-        gallery = ExactGallery.of(self.space, people, np.concatenate(parts))
-        numbers = np.arange(len(people))
-        hubs = self.scorer.near.with_template(gallery, gallery.vectors, numbers, number)
-        near = self.near.with_template(gallery, vectors, labels, number)
-        scorer = replace(self.scorer, gallery=gallery, near=hubs)
-        return self._of(scorer, vectors, labels, near, self.space)
+        # The most typical faces are of the most people.
+        nobody = np.zeros((0, vectors.shape[1]), np.float32)
+        typical = max((cohort.typical for cohort in cohorts), key=len, default=nobody)
+        templates = openset.templates(vectors, labels)
+        scorer = Scorer.of(space, people, templates, typical, namer)
+        raw = [
+            (each.kind, each.data, scorer.name(each.vectors, each.typicality_by(typical)).score)
+            for each in cohorts
+        ]
+        if all(each.kind == "strangers" for each in cohorts):
+            raw.append(("people", "", _left_out(scorer, vectors, labels, left_out)))
+        genuine, counts = _genuine(scorer, vectors, labels, cohorts, typical)
+        # The first that are many enough, else the most.
+        most = max((scores for _, _, scores in raw), key=lambda scores: min(len(scores), _ENOUGH))
+        photos = np.bincount(labels)
+        zero, one = 0.0, 1.0
+        if len(most):
+            zero = float(np.median(most))
+            one = zero + (_SPREADS * float(most.std()) or 1.0)
+        if len(counts):
+            (row,) = confidence.nearest_count(counts, np.exp(np.log(photos).mean(keepdims=True)))
+            one = max(float(np.median(genuine[row])), zero + 1e-3)
+        made = cls(scorer, photos, (), confidence.plain(), zero, one)
+        strangers = tuple(
+            Strangers(kind, data, made.scaled(scores).astype(np.float32))
+            for kind, data, scores in raw
+        )
+        sure = made.confidence
+        if len(most) and len(counts):
+            sure = confidence.fit(made.scaled(most), made.scaled(genuine), counts)
+        return replace(made, strangers=strangers, confidence=sure)
 
-    def without(
-        self, vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], number: int
-    ) -> OpenSetRule:
-        """What ``fit`` gives for what is left once person ``number`` has gone."""
-        known = self.scorer.gallery.vectors
-        gallery = ExactGallery.of(self.space, people, np.delete(known, number, axis=0))
-        numbers, kept = np.arange(len(people)), np.arange(len(known)) != number
-        hubs = self.scorer.near.without(gallery, gallery.vectors, numbers, number, kept)
-        near = self.near.without(gallery, vectors, labels, number, self.labels != number)
-        scorer = replace(self.scorer, gallery=gallery, near=hubs)
-        return self._of(scorer, vectors, labels, near, self.space)
+    def name(self, x: np.ndarray) -> Named:
+        """Who unit vectors (n, dimensions) are and who else they might be, scores on the scale."""
+        found = self.scorer.name(x)
+        return found._replace(
+            score=self.scaled(found.score), second_score=self.scaled(found.second_score)
+        )
 
-    def with_strangers(self, scores: np.ndarray) -> OpenSetRule:
-        """The same with the scores (k,) of strangers, which thresholds then rest on."""
-        return replace(self, strangers=scores)
+    def scaled(self, raw: np.ndarray) -> np.ndarray:
+        """Raw scores on the scale: 0 where strangers usually lie, 1 where enrolled people do."""
+        return (raw - self.zero) / (self.one - self.zero)
+
+    def raw(self, scaled: float) -> float:
+        """The inverse of ``scaled``."""
+        return self.zero + scaled * (self.one - self.zero)
 
     def threshold(self, far: float = FAR, confidence_level: float | None = None) -> Threshold:
         """The threshold that accepts the share ``far`` of strangers, on average or
@@ -136,75 +144,79 @@ class OpenSetRule:
 
         Raises UsageError for rates that make no sense.
         """
-        people = int(self.labels.max()) + 1
-        if self.strangers is not None:
-            made = calibrate.from_strangers(self.strangers, far, confidence_level)
-        else:
-            made = calibrate.from_left_out(self.left_out, self.labels, far, confidence_level)
-        ready = factory.load(self.space)
-        floor = None
-        if ready is not None:
-            floor = ready.threshold(people, factory.photos_each(self.labels), far)
-        data = None if ready is None else ready.data
-        own = made.threshold
-        if self.strangers is not None and made.met:
-            uses, value = "strangers", own
-        elif floor is None or not math.isfinite(floor):
-            uses, value = ("people", own) if made.met else ("nobody", math.inf)
-        elif not made.met:
-            # What the few data do say holds too: nobody left out who was more alike is let in.
-            loosest = self.loosest(made)
-            stricter = math.isfinite(loosest) and loosest > floor
-            uses, value = ("stricter", loosest) if stricter else ("factory", floor)
-        elif confidence_level is not None or people < SMALL:
-            uses, value = "stricter", max(own, floor)
-        elif own > floor + _MUCH_STRICTER:
-            uses, value = "people", own
-        else:
-            rank = far * (made.n + 1)
-            uses, value = "blend", (rank * own + _FACTORY_RANKS * floor) / (rank + _FACTORY_RANKS)
-        return Threshold(above(value), uses, made, floor, data)
+        made = [each.calibrate(far, confidence_level) for each in self.strangers]
+        short = None if made[0].met else made[0]
+        for each, calibration in zip(self.strangers, made, strict=True):
+            if calibration.met:
+                value = above(calibration.threshold)
+                return Threshold(value, each.kind, each.data, calibration, short)
+        return Threshold(math.inf, "nobody", "", made[0])
 
     def loosest(self, made: Calibration) -> float:
-        """The threshold for the smallest rate that the data do support."""
+        """The threshold for the smallest rate that the first strangers do support."""
         far = min(max(made.supported * (1 + 1e-9), made.asked), 1 - 1e-9)
-        if self.strangers is not None:
-            made = calibrate.from_strangers(self.strangers, far, made.confidence_level)
-        else:
-            made = calibrate.from_left_out(self.left_out, self.labels, far, made.confidence_level)
-        return made.threshold
+        return above(self.strangers[0].calibrate(far, made.confidence_level).threshold)
 
     def confidences(self, scores: np.ndarray, named: np.ndarray, prior: float) -> np.ndarray:
         """(n,) probabilities that faces of (n,) scores are the people ``named`` (n,)."""
-        return self.confidence.of(scores, np.bincount(self.labels)[named], prior)
+        return self.confidence.of(scores, self.photos[named], prior)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values; of what grows with the photos naming a face reads only ``left_out``."""
-        params, sure = self.scorer.params, self.confidence
+        """As plain values, all but the photos and what names a face."""
+        scorer, sure = self.scorer, self.confidence
         return {
-            "templates": self.scorer.gallery.vectors,
-            "near": [self.scorer.near.who, self.scorer.near.cosine],
-            "photos_near": [self.near.who, self.near.cosine],
-            "params": [params.rivals, params.hub, params.mean, params.floor],
-            "center": params.center,
-            "left_out": self.left_out,
-            "strangers": self.strangers,
+            "templates": scorer.gallery.vectors,
+            "typical": scorer.typical,
+            "lowered": scorer.lowered,
+            "strangers": [[each.kind, each.data, each.scores] for each in self.strangers],
             "confidence": [sure.grid, sure.photos, sure.log_ratio, sure.misnamed],
+            "scale": [self.zero, self.one],
         }
 
     @classmethod
     def from_dict(
-        cls, data: dict[str, Any], labels: np.ndarray, people: Sequence[str], space: str
-    ) -> OpenSetRule:
+        cls, data: dict[str, Any], labels: np.ndarray, people: Sequence[str], space: str,
+        namer: Namer | None,
+    ) -> OpenSetRule:  # fmt: skip
         """The inverse of ``to_dict``. Raises KeyError or TypeError for anything else."""
-        rivals, hub, mean, floor = data["params"]
-        params = openset.ScoreParams(rivals, hub, mean, floor, data["center"])
         gallery = ExactGallery.of(space, people, data["templates"])
-        scorer = Scorer(gallery, Near(*data["near"]), params)
-        near, sure = Near(*data["photos_near"]), Confidence(*data["confidence"])
-        return cls(scorer, labels, near, data["left_out"], data["strangers"], sure, space)
+        scorer = Scorer(gallery, data["typical"], data["lowered"], namer)
+        strangers = tuple(Strangers(*each) for each in data["strangers"])
+        sure, photos = Confidence(*data["confidence"]), np.bincount(labels)
+        return cls(scorer, photos, strangers, sure, *data["scale"])
 
 
 def above(value: float) -> float:
     """Just above a score that is not to be accepted: it varies a little with the batch it is in."""
     return value + _ROUNDING if math.isfinite(value) else value
+
+
+def _left_out(
+    scorer: Scorer, vectors: np.ndarray, labels: np.ndarray, known: np.ndarray | None
+) -> np.ndarray:
+    """Scores of one photo of each person, at random, were the person not enrolled; none of whoever
+    is alone."""
+    order = np.random.default_rng(0).permutation(len(labels))
+    _, first = np.unique(labels[order], return_index=True)
+    chosen = order[first][:_MOST_LEFT_OUT]
+    if known is not None:
+        return known[chosen]
+    _, scores = scorer.left_out(vectors[chosen], labels[chosen])
+    there: np.ndarray = scores[np.isfinite(scores)]
+    return there
+
+
+def _genuine(
+    scorer: Scorer, vectors: np.ndarray, labels: np.ndarray, cohorts: Sequence[Cohort],
+    typical: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Samples (counts, m) of raw scores of enrolled people's new photos, and with how many photos
+    (counts,): a cohort's, if it has the typical faces, else those of enrolled photos left out."""
+    for cohort in cohorts:
+        if cohort.typical is typical and len(cohort.genuine):
+            return cohort.genuine, np.array(PHOTOS[: len(cohort.genuine)])
+    several, scores = scorer.unseen(vectors, labels)
+    if not len(scores):
+        return np.zeros((0, 0)), np.zeros(0)
+    counts = np.bincount(labels)[labels[several]]
+    return scores[None], np.array([np.exp(np.log(counts).mean())])

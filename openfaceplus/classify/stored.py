@@ -41,15 +41,16 @@ def check_whole(made: Classifier) -> None:
     """Raises ValueError if a classifier's parts do not fit each other."""
     photos, dimensions = made.vectors.shape
     people = len(made.people)
-    scorer, near, sure = made.rule.scorer, made.rule.near, made.rule.confidence
+    scorer, sure = made.rule.scorer, made.rule.confidence
+    typical = scorer.typical
     shapes = {
         "labels": (made.labels.shape, (photos,)),
         "ids": ((len(set(made.ids)),), (people,)),
-        "left-out scores": (made.rule.left_out.shape, (photos,)),
         "templates": (scorer.gallery.vectors.shape, (people, dimensions)),
-        "neighbours": (scorer.near.who.shape + scorer.near.cosine.shape, (people, 4) * 2),
-        "photos' neighbours": (near.who.shape + near.cosine.shape, (photos, 4) * 2),
+        "typicalities": (scorer.lowered.shape, (people,)),
+        "typical faces": (typical.shape, (*typical.shape[:1], dimensions)),
         "confidence": (sure.log_ratio.shape, (len(sure.photos), len(sure.grid))),
+        "shares misnamed": (sure.misnamed.shape, (len(sure.photos),)),
     }
     if isinstance(made.namer, svm.LinearOvR):
         shapes["machine"] = (made.namer.coef.shape, (people, dimensions))
@@ -70,23 +71,24 @@ def check_whole(made: Classifier) -> None:
 def _check_values(made: Classifier) -> None:
     """The same for numbers that are none, and for settings and parameters."""
     rule, sure, settings = made.rule, made.rule.confidence, made.settings
-    params = rule.scorer.params
     floats = [
-        made.vectors, rule.left_out, rule.scorer.near.cosine, rule.near.cosine, sure.grid,
-        sure.photos, sure.log_ratio,
-        *(part for part in (made.strangers, rule.strangers, params.center) if part is not None),
+        rule.scorer.typical, rule.scorer.lowered, sure.grid, sure.photos, sure.log_ratio,
+        sure.misnamed, *(each.scores for each in rule.strangers),
     ]  # fmt: skip
-    whole = [made.labels, rule.scorer.near.who, rule.near.who]
-    if any(part.dtype.kind != "f" for part in floats) or any(w.dtype.kind != "i" for w in whole):
+    if any(part.dtype.kind != "f" for part in floats) or made.labels.dtype.kind != "i":
         raise ValueError("numbers of another kind")
-    if params.center is not None and params.center.shape != made.vectors.shape[1:]:
-        raise ValueError("a center of another size")
     if sure.grid.ndim != 1 or sure.photos.ndim != 1 or not len(sure.grid) or not len(sure.photos):
         raise ValueError("no table of confidences")
-    numbers = [params.rivals, params.hub, params.mean, params.floor, sure.misnamed]
+    if not rule.strangers or any(each.scores.ndim != 1 for each in rule.strangers):
+        raise ValueError("no strangers")
+    if any(type(text) is not str for each in rule.strangers for text in (each.kind, each.data)):
+        raise ValueError("strangers of no kind")
+    numbers = [rule.zero, rule.one]
     rates = [settings.far, 0.5 if settings.confidence_level is None else settings.confidence_level]
     if any(type(number) not in (int, float) for number in (*numbers, *rates)):
         raise ValueError("parameters that are no numbers")
+    if not rule.zero < rule.one:
+        raise ValueError("a scale of no length")
     known = settings.kind in KINDS and type(settings.lda_dim) is int
     if not known or not all(0 < rate < 1 for rate in rates):
         raise ValueError("settings that no training has")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from openfaceplus.classify.calibrate import Calibration, needed
 from openfaceplus.classify.rule import Threshold
 from openfaceplus.words import counted, percent
@@ -12,7 +10,29 @@ from openfaceplus.words import counted, percent
 def lines(threshold: Threshold, people: int) -> list[str]:
     """What was asked, what it rests on, how sure it is, and what to add if that is little."""
     made = threshold.calibration
-    return [_asked(made), *_measured(made), *_used(threshold, people), *_missing(made)]
+    said = [_asked(made)]
+    if threshold.short is not None:
+        said += [f"{supporters(threshold.short)} {_support(threshold.short)}."]
+    if threshold.uses == "nobody":
+        said.append(f"{supporters(made)} {_support(made)}, so nobody is accepted.")
+        return [*said, _needed(made)]
+    low, high = made.interval
+    who = {
+        "strangers": f"{supporters(made)}, one photo each",
+        "built": f"the {made.n:,} strangers of {threshold.data}",
+        "shipped": threshold.data,
+        "people": supporters(made),
+    }[threshold.uses]
+    among = counted(people, "person", "people")
+    share = percent(made.accepted / made.n)
+    said.append(
+        f"{'Estimated from' if made.estimate else 'Measured on'} {who}, scored against the "
+        f"{among} enrolled: {made.accepted:,} of {made.n:,} were accepted ({share}, 95% interval "
+        f"{percent(low)} to {percent(high)}, one-sided bound {percent(made.bound)})."
+    )
+    said.append(_HOLDS[threshold.uses])
+    return [*said, f"Threshold {threshold.value:.3f}, where 0 is a usual stranger's score and 1 "
+            "that of somebody enrolled."]  # fmt: skip
 
 
 def supporters(made: Calibration) -> str:
@@ -20,6 +40,16 @@ def supporters(made: Calibration) -> str:
     if made.estimate:
         return f"{counted(made.n, 'person', 'people')} left out in turn"
     return counted(made.n, "stranger")
+
+
+_HOLDS = {
+    "strangers": "This holds for strangers like those.",
+    "built": "This holds for strangers like those.",
+    "shipped": "Their rate is right on average over galleries and varies between them; "
+    "`openfaceplus cohort build` makes it surer with photos of real strangers.",
+    "people": "These scores depend on each other, so this is an estimate; photos of strangers give "
+    "a guarantee.",
+}
 
 
 def _asked(made: Calibration) -> str:
@@ -31,50 +61,13 @@ def _asked(made: Calibration) -> str:
     return f"Strangers: at most {percent(made.asked)} of faces accepted, {how}."
 
 
-def _measured(made: Calibration) -> list[str]:
-    if not made.n or not math.isfinite(made.threshold):
-        return []
-    low, high = made.interval
-    bounds = (
-        f"{percent(made.accepted / made.n)}, 95% interval {percent(low)} to {percent(high)}, "
-        f"one-sided bound {percent(made.bound)}"
-    )
-    if made.estimate:
-        return [
-            f"Estimated from {supporters(made)}: {made.accepted:.1f} of {made.n} would have been "
-            f"accepted ({bounds}).",
-            "These scores depend on each other, so this is an estimate; photos of strangers give "
-            "a guarantee.",
-        ]
-    return [
-        f"Measured on {supporters(made)}, one photo each: {made.accepted:.0f} of {made.n} were "
-        f"accepted ({bounds}).",
-        "This holds for strangers like those.",
-    ]
-
-
-def _used(threshold: Threshold, people: int) -> list[str]:
-    where = (
-        f"the shipped calibration for {counted(people, 'person', 'people')}, measured on "
-        f"{threshold.factory_data}"
-    )
-    if threshold.uses == "nobody":
-        return ["Nobody is accepted: neither these data nor a shipped calibration support it."]
-    if threshold.uses == "factory":
-        return [f"The rate rests on {where}: threshold {threshold.value:.4f}."]
-    if threshold.uses == "stricter":
-        return [f"Using the stricter of that and {where}: threshold {threshold.value:.4f}."]
-    if threshold.uses == "blend":
-        return [f"Using a mean of that and {where}: threshold {threshold.value:.4f}."]
-    return [f"Threshold {threshold.value:.4f}."]
-
-
-def _missing(made: Calibration) -> list[str]:
-    if made.met:
-        return []
+def _support(made: Calibration) -> str:
     verb = "supports" if made.n == 1 else "support"
-    return [
-        f"{supporters(made)} {verb} a rate of {percent(made.supported)} at best. "
-        f"{percent(made.asked)} takes photos of {needed(made.asked)} strangers to be met on "
-        f"average, {needed(made.asked, 0.95)} to be met with 95% confidence."
-    ]
+    return f"{verb} a rate of {percent(made.supported)} at best"
+
+
+def _needed(made: Calibration) -> str:
+    return (
+        f"{percent(made.asked)} takes photos of {needed(made.asked):,} strangers to be met on "
+        f"average, {needed(made.asked, 0.95):,} to be met with 95% confidence."
+    )

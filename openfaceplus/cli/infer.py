@@ -56,7 +56,10 @@ def add_inference(to: argparse.ArgumentParser) -> None:
         help="what the rate is of: with photo, several faces share it (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--threshold", type=float, metavar="S", help="accept scores from S up, whatever was trained"
+        "--threshold",
+        type=float,
+        metavar="S",
+        help="accept scores from S up (0: a usual stranger's, 1: that of somebody enrolled)",
     )
     group.add_argument(
         "--prior", type=options.rate, default=0.5, metavar="P",
@@ -137,7 +140,7 @@ def _say_unsupported(model: Model, policy: Policy) -> None:
 
     if policy.far is not None and policy.threshold is None:
         threshold = model.threshold(policy)
-        if not threshold.calibration.met:
+        if threshold.short is not None or threshold.uses == "nobody":
             say(*wording.lines(threshold, len(model.classifier.people)), file=sys.stderr)
 
 
@@ -157,6 +160,9 @@ def _print(path: Path, found: Identified, multi: bool) -> None:
         if decision.name is not None:
             name = decision.name
             say(f"Predict {name}{place} with {decision.confidence:.2f} confidence.")
+            continue
+        if decision.second is not None:
+            say(f"Predict unsure between {decision.closest} and {decision.second}{place}.")
             continue
         why = f"closest: {decision.closest}"
         if decision.note:
@@ -187,8 +193,10 @@ def _as_dict(path: Path, found: Identified) -> dict[str, Any]:
                 "box": decision.box and decision.box.rounded(),
                 "name": decision.name,
                 "closest": decision.closest,
+                "unsure_between": decision.second and [decision.closest, decision.second],
                 "confidence": decision.confidence and round(decision.confidence, 4),
                 "score": round(decision.score, 4),
+                "raw_score": decision.raw and round(decision.raw, 5),
                 # JSON has no infinity: null where nobody would be accepted.
                 "threshold": round(decision.threshold, 4) if isfinite(decision.threshold) else None,
                 "note": decision.note,

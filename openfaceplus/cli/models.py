@@ -21,7 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parse.set_defaults(command=_list)
     actions = parse.add_subparsers(dest="action", metavar="[list | pull | path | pin]")
-    actions.add_parser("list", help="list all (the default)").set_defaults(command=_list)
+    listed = actions.add_parser("list", help="list all (the default)")
+    listed.set_defaults(command=_list)
     pull = actions.add_parser("pull", help="fetch a model and check its hash")
     pull.add_argument("name", metavar="NAME")
     pull.add_argument(
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     pin = actions.add_parser("pin", help="accept a changed file of your own as it is now")
     pin.add_argument("file", type=Path, metavar="FILE")
     pin.set_defaults(command=_pin)
-    for action in (pull, path, pin):
+    for action in (listed, pull, path, pin):
         common.add_everywhere(action, argparse.SUPPRESS)
     return common.run(parse, argv, lambda args: args.command(args))
 

@@ -69,7 +69,7 @@ def add_training(to: argparse.ArgumentParser, openface: bool = False) -> None:
 
 def settings_of(args: argparse.Namespace) -> Any:
     """The classifier's settings among a command's options."""
-    from openfaceplus.classify.classifier import Settings
+    from openfaceplus.classify.training import Settings
 
     return Settings(args.classifier, args.lda_dim, args.far, args.sure)
 
@@ -105,17 +105,15 @@ def report(
     classifier: Any, path: Path, as_json: bool, counts: dict[str, int] | None = None
 ) -> None:
     """Say what was trained, what its threshold rests on, and where it lies."""
-    from dataclasses import asdict
-
     from openfaceplus.classify import wording
     from openfaceplus.stages.train import remarks
+    from openfaceplus.store.layout import PICTURE
 
     people, photos = len(classifier.people), len(classifier.labels)
     threshold = classifier.calibrate()
     odd = remarks(classifier)
     if as_json:
-        rests_on = asdict(threshold)
-        rests_on["calibration"]["sure"] = rests_on["calibration"].pop("confidence_level")
+        rests_on = threshold.to_dict()
         data = {
             "classifier": str(path),
             "people": people,
@@ -136,3 +134,5 @@ def report(
     if len(odd) > _REMARKS:
         say(f"look: and {len(odd) - _REMARKS} more such remarks; --json has all", file=sys.stderr)
     say(f"Saving classifier to '{path}'")
+    if (picture := path.with_name(PICTURE)).is_file():
+        say(f"Scores of strangers and of the enrolled: {picture}")

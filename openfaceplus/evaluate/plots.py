@@ -118,15 +118,18 @@ def dir_curve(path: Path, fpir: np.ndarray, rate: np.ndarray, band: np.ndarray) 
     return _save(figure, path)
 
 
-def histogram(path: Path, genuine: np.ndarray, impostors: np.ndarray, threshold: float) -> Path:
+def histogram(
+    path: Path, genuine: np.ndarray, impostors: np.ndarray, threshold: float,
+    labels: tuple[str, str] = ("same person", "another person"),
+) -> Path:  # fmt: skip
     """How genuine and impostor scores are spread, with a threshold."""
     figure, axes = _axes("Scores", "score: likeness of two faces", "density of scores")
     genuine, impostors = genuine[np.isfinite(genuine)], impostors[np.isfinite(impostors)]
     both = np.concatenate([genuine, impostors])
     edges = np.linspace(both.min(), both.max(), 80) if len(both) else np.linspace(0, 1, 80)
     for scores, colour, label in (
-        (genuine, _BLUE, "same person"),
-        (impostors, _VERMILION, "another person"),
+        (genuine, _BLUE, labels[0]),
+        (impostors, _VERMILION, labels[1]),
     ):
         # A density of nothing is not defined.
         axes.hist(scores, edges, density=len(scores) > 0, alpha=0.6, color=colour, label=label)

@@ -21,7 +21,7 @@ from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.people import check_name
 from openfaceplus.stages.summary import Progress, Summary, no_progress
-from openfaceplus.store.layout import ALIGNMENT, REPRESENTATION, place_of
+from openfaceplus.store.layout import ALIGNMENT, PICTURE, REPRESENTATION, place_of
 from openfaceplus.store.tables import Row, read_table
 from openfaceplus.store.vectors import decode_vectors
 
@@ -72,6 +72,7 @@ def add(
             enrolled.append(person)
         write_people(embeddings, enrolled)
         model.save(embeddings.staged(folder.classifier.name, ours=True))
+        embeddings.remove(PICTURE)
         chips.commit()
         embeddings.commit()
     return model, summary

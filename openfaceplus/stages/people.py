@@ -24,7 +24,7 @@ from openfaceplus.model_folder import (
     write_people,
 )
 from openfaceplus.stages.tasks import fingerprint_of
-from openfaceplus.store.layout import ALIGNMENT, CHIPS, PEOPLE, REPRESENTATION, place_of
+from openfaceplus.store.layout import ALIGNMENT, CHIPS, PEOPLE, PICTURE, REPRESENTATION, place_of
 from openfaceplus.store.tables import Row, read_table
 from openfaceplus.store.vectors import person_of
 
@@ -123,6 +123,8 @@ def _drop(
 ) -> list[Path]:
     """Stage the classifier and the list of people without one; the files that go altogether."""
     rest = [person for person in enrolled if person != gone]
+    if not folder.stands_alone:
+        change.remove(PICTURE)
     if not rest:
         change.remove(folder.classifier.name)
         change.remove(PEOPLE)

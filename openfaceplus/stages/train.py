@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from openfaceplus import thresholds
 from openfaceplus.changes import Change, Waiting, changing
 from openfaceplus.classify import enrolment
-from openfaceplus.classify.classifier import Classifier, Settings
+from openfaceplus.classify.classifier import Classifier
+from openfaceplus.classify.training import Settings
 from openfaceplus.classify.wording import supporters
 from openfaceplus.errors import OpenFacePlusError, StorageError, TrainingError
+from openfaceplus.extras import there
 from openfaceplus.files import shown
 from openfaceplus.model_folder import assign_people, read_people, write_people
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.embedded import embed_strangers
 from openfaceplus.stages.summary import Progress, Summary, no_progress
-from openfaceplus.store.layout import CHIPS, CLASSIFIER, EMBEDDINGS, PEOPLE
+from openfaceplus.store.layout import CHIPS, CLASSIFIER, EMBEDDINGS, PEOPLE, PICTURE
 from openfaceplus.store.vectors import person_of, places, read_vectors
 from openfaceplus.words import counted, percent, statuses
 
@@ -92,26 +95,35 @@ def _train(
             field="strangers",
         )
     classifier.save(change.staged(CLASSIFIER))
+    _draw(classifier, change.staged(PICTURE))
     write_people(change, people.values())
     return classifier
 
 
+def _draw(classifier: Classifier, to: Path) -> None:
+    """The picture of strangers' and enrolled scores with the threshold, if there is what draws."""
+    if not there("matplotlib"):
+        return
+    from openfaceplus.evaluate.plots import histogram
+
+    rule, made = classifier.rule, classifier.calibrate()
+    _, genuine = rule.scorer.unseen(classifier.vectors, classifier.labels)
+    strangers = next((s for s in rule.strangers if s.kind == made.uses), rule.strangers[0])
+    histogram(
+        to, rule.scaled(genuine), strangers.scores, made.value,
+        labels=("enrolled photos, each left out", "strangers"),
+    )  # fmt: skip
+
+
 def remarks(classifier: Classifier) -> list[str]:
     """What is odd about the enrolled photos, one sentence each."""
-    unlike = alike = None
-    try:
-        table = thresholds.load(classifier.space)
-        unlike, alike = table.cosine_at(0.005), table.cosine_at(table.fars[-1])
-    except OpenFacePlusError:
-        pass  # Without measured thresholds for these only what is plain is remarked on.
-    return enrolment.check(
-        classifier.vectors,
-        classifier.labels,
-        classifier.people,
-        classifier.chips,
-        unlike=unlike,
-        alike=alike,
+    unlike = None
+    with suppress(OpenFacePlusError):  # without measured thresholds only what is plain is said
+        unlike = thresholds.load(classifier.space).cosine_at(0.005)
+    odd = enrolment.check(
+        classifier.vectors, classifier.labels, classifier.people, classifier.chips, unlike=unlike
     )
+    return [*odd, *enrolment.look_alikes(classifier)]
 
 
 @dataclass(frozen=True, slots=True)

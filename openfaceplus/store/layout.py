@@ -9,6 +9,7 @@ from openfaceplus.files import STAGING
 
 CHIPS, EMBEDDINGS = "aligned-images", "generated-embeddings"
 CLASSIFIER, PEOPLE = "classifier.pkl", "people.json"
+PICTURE = "classifier-scores.png"
 REPS, LABELS = "reps.csv", "labels.csv"
 
 

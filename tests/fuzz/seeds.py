@@ -15,7 +15,8 @@ import weight_files
 from PIL import Image, features
 
 from openfaceplus import weights
-from openfaceplus.classify.classifier import Classifier, Settings, id_from
+from openfaceplus.classify.classifier import Classifier, id_from
+from openfaceplus.classify.training import Settings
 from openfaceplus.faces import Box, Face
 from openfaceplus.gallery import create
 from openfaceplus.manifest import Manifest
