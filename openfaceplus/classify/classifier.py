@@ -236,10 +236,12 @@ class Classifier:
         for values in (vectors, strangers):
             if values is not None and (values.ndim != 2 or not np.isfinite(values).all()):
                 raise ValueError("vectors that are none")
-        if labels.shape != (len(vectors),) or labels.min(initial=0) < 0:
-            raise ValueError("labels that do not belong to the vectors")
         packed = data["format_version"] > 2
         people = unpack(data["people"]) if packed else tuple(data["people"])
+        if labels.shape != (len(vectors),) or not (labels.size and labels.dtype.kind == "i"):
+            raise ValueError("labels that do not belong to the vectors")
+        if not 0 <= labels.min() <= labels.max() < len(people):
+            raise ValueError("labels of people who are not there")
         # The same ids each time that a file without them is read.
         ids = unpack(data["ids"]) if packed else tuple(map(id_from, people))
         if data["format_version"] < FORMAT_VERSION:

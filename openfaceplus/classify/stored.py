@@ -44,7 +44,6 @@ def check_whole(made: Classifier) -> None:
     scorer, sure = made.rule.scorer, made.rule.confidence
     typical = scorer.typical
     shapes = {
-        "labels": (made.labels.shape, (photos,)),
         "ids": ((len(set(made.ids)),), (people,)),
         "templates": (scorer.gallery.vectors.shape, (people, dimensions)),
         "typicalities": (scorer.lowered.shape, (people,)),
@@ -59,8 +58,6 @@ def check_whole(made: Classifier) -> None:
         if found != expected:
             raise ValueError(f"{name} {found} where {expected} belong")
     _check_values(made)
-    if photos and not (made.labels.min() >= 0 and made.labels.max() < people):
-        raise ValueError("labels of people who are not there")
     if not np.bincount(made.labels, minlength=people).all():
         raise ValueError("people without photos")
     chips = made.packed_chips
@@ -73,9 +70,10 @@ def _check_values(made: Classifier) -> None:
     rule, sure, settings = made.rule, made.rule.confidence, made.settings
     floats = [
         rule.scorer.typical, rule.scorer.lowered, sure.grid, sure.photos, sure.log_ratio,
-        sure.misnamed, *(each.scores for each in rule.strangers),
+        sure.misnamed, made.vectors, *(each.scores for each in rule.strangers),
+        *([] if made.strangers is None else [made.strangers]),
     ]  # fmt: skip
-    if any(part.dtype.kind != "f" for part in floats) or made.labels.dtype.kind != "i":
+    if any(part.dtype.kind != "f" for part in floats):
         raise ValueError("numbers of another kind")
     if sure.grid.ndim != 1 or sure.photos.ndim != 1 or not len(sure.grid) or not len(sure.photos):
         raise ValueError("no table of confidences")

@@ -154,6 +154,7 @@ def altered(tree, place, value):
         (["people"], lambda people: np.append(people, np.frombuffer(b"x\0", np.uint8))),
         (["labels"], lambda labels: np.minimum(labels, 1)),
         (["labels"], lambda labels: labels.astype(float)),
+        (["labels"], lambda labels: labels + 2**30),
         (["rule", "typical"], lambda _: np.zeros(3)),
         (["rule", "templates"], lambda _: np.array(["x"])),
         (["rule", "scale"], lambda _: [0.9, "x"]),
