@@ -115,3 +115,14 @@ def test_a_rate_per_photo_is_shared_by_its_faces(embeddings, portraits):
     with pytest.raises(UsageError, match="per face or per photo"):
         known.identify(photo, per="day")
     call("infer", "-m", embeddings / "classifier.pkl", photo, "--multi", "--far-per", "photo")
+
+
+def test_training_leaves_a_picture_of_the_scores_until_people_change(model, tmp_path):
+    folder = Path(shutil.copytree(model, tmp_path / "m"))
+    picture = folder / "generated-embeddings/classifier-scores.png"
+    said = call(CLASSIFIER, "train", picture.parent).stdout
+    assert str(picture) in said and picture.read_bytes().startswith(b"\x89PNG")
+    call("people", "rename", folder, "kit", "Kit")
+    assert picture.is_file()
+    call("people", "remove", folder, "Kit")
+    assert not picture.exists()
