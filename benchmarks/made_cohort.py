@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from openfaceplus import recipe
 from openfaceplus.classify import openset
 from openfaceplus.classify.cohort import Cohort
 from openfaceplus.cli import common
 from openfaceplus.files import atomic_write
+from openfaceplus.recipe import recipe
 from openfaceplus.stages.embedded import embed_folder
 
 SHIPPED = Path(__file__).resolve().parents[1] / "openfaceplus/classify/cohort.npz"
