@@ -102,8 +102,9 @@ def test_a_rate_outside_of_what_was_measured_is_refused(pair, rates, far):
 
 
 def test_classic_distances_are_those_of_the_networks_own_output(pair):
-    data = json.loads(call("verify", *pair[:2], "--distance", "0.6", "--json").stdout)
-    raw = [openfaceplus.embed(photo, views=1, unit=False)[0] for photo in pair]
+    words = ("verify", *pair[:2], "--distance", "0.6", "--detector", "hog")
+    data = json.loads(call(*words, "--json").stdout)
+    raw = [openfaceplus.embed(photo, detector="hog", views=1, unit=False)[0] for photo in pair]
     assert data["distance"] == pytest.approx(np.linalg.norm(raw[0] - raw[1]), abs=1e-4)
     assert data["limit"] == 0.6 and data["far"] is None
     assert "limit 0.600, as given" in call("verify", *pair[:2], "--distance", 0.6).stdout
