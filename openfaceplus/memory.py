@@ -76,9 +76,6 @@ class Ledger:
 
         Raises PhotoTooLarge if so many cannot be had.
         """
-        if size <= SMALL:
-            yield
-            return
         with self._gate, self._alone():
             self._wait(size, photo)
             self._take(size)
@@ -185,7 +182,7 @@ def limited(ceiling: int | None) -> Iterator[None]:
 
 
 def reserved(size: int, photo: str) -> contextlib.AbstractContextManager[None]:
-    """``Ledger.reserved`` of this process's ledger."""
+    """``Ledger.reserved`` of this process's ledger, for which ``SMALL`` photos do not wait."""
     return contextlib.nullcontext() if size <= SMALL else ledger().reserved(size, photo)
 
 

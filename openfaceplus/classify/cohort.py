@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -91,7 +89,7 @@ def find(space: str) -> list[Cohort]:
     Raises StorageError for a built one that cannot be read.
     """
     built = path_of(space)
-    own = [_read(built, space)] if built.is_file() else []
+    own = [_cohort(built, _load(built), space)] if built.is_file() else []
     return [*own, _shipped()] if _SHIPPED.fullmatch(space) else own
 
 
@@ -110,8 +108,8 @@ def built() -> list[tuple[str, Cohort, Path]]:
     """The cohorts that were built here: space, cohort and file."""
     found = []
     for path in sorted(path_of("").parent.glob("*.npz")):
-        made = _read(path)
-        found.append((str(_load(path)["space"]), made, path))
+        held = _load(path)
+        found.append((str(held.get("space")), _cohort(path, held), path))
     return found
 
 
@@ -132,8 +130,8 @@ def _shipped() -> Cohort:
         )  # fmt: skip
 
 
-def _read(path: Path, space: str | None = None) -> Cohort:
-    held = _load(path)
+def _cohort(path: Path, held: dict[str, Any], space: str | None = None) -> Cohort:
+    """The cohort that the arrays of a file make, of that space if one is given."""
     try:
         if space is not None and str(held["space"]) != space:
             raise ValueError(f"it is of {held['space']}")
@@ -161,6 +159,9 @@ def _check(made: Cohort) -> None:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    import zipfile  # which inference does not need
+    import zlib
+
     try:
         with np.load(path, allow_pickle=False) as held:
             return {name: held[name] for name in held.files}
@@ -195,13 +196,10 @@ def _genuine(
         for mine in (each for each in photos if len(each) > count):
             typical = makers[fold[labels[mine[0]]]]
             mine = generator.permutation(mine)[: count + 10]
-            template = vectors[mine[:count]].sum(axis=0)
-            template /= max(np.linalg.norm(template), 1e-12)
-            new = mine[count:]
-            of_template = openset.typicality(template[None], typical)
-            scores.append(
-                openset.pair_score(vectors[new], template[None], typicality[new], of_template)
-            )
+            new, alone = mine[count:], np.zeros(count, np.intp)
+            template = openset.templates(vectors[mine[:count]], alone)
+            of_template = openset.typicality(template, typical)
+            scores.append(openset.pair_score(vectors[new], template, typicality[new], of_template))
         if sum(map(len, scores)) < _FEWEST:
             break
         weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in scores])

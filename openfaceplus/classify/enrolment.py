@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openfaceplus.classify import openset
 from openfaceplus.words import counted
 
 if TYPE_CHECKING:
@@ -63,21 +64,18 @@ def _unlike(
     photos: Sequence[str],
     unlike: float | None,
 ) -> Iterator[str]:
-    totals, means, counts = _means(vectors, labels)
-    for start, cosines in _blocks(vectors, means):
+    several, rest = openset.templates_without(vectors, labels)
+    own = np.full(len(vectors), np.nan)  # a photo must not speak for itself
+    own[several] = np.einsum("nd,nd->n", vectors[several], rest)
+    for start, cosines in _blocks(vectors, openset.templates(vectors, labels)):
         rows = np.arange(len(cosines))
-        mine = labels[start : start + len(cosines)]
-        # A photo must not speak for itself.
-        rest = totals[mine] - vectors[start : start + len(cosines)]
-        norm = np.maximum(np.linalg.norm(rest, axis=1), 1e-12)
-        own = np.einsum("nd,nd->n", vectors[start : start + len(cosines)], rest) / norm
-        cosines[rows, mine] = -2
+        cosines[rows, labels[start + rows]] = -2
         other = cosines.argmax(axis=1)
-        for i in np.flatnonzero(counts[mine] > 1).tolist():
-            name, photo = people[mine[i]], photos[start + i]
-            if cosines[i, other[i]] > own[i]:
+        for i in np.flatnonzero(np.isfinite(own[start + rows])).tolist():
+            name, photo, mine = people[labels[start + i]], photos[start + i], own[start + i]
+            if cosines[i, other[i]] > mine:
                 yield f"{photo} is more like {people[other[i]]} than {name}'s other photos"
-            elif unlike is not None and own[i] < unlike:
+            elif unlike is not None and mine < unlike:
                 yield f"{photo} is unlike {name}'s other photos; is it {name}?"
 
 
@@ -99,13 +97,6 @@ def look_alikes(classifier: Classifier) -> Iterator[str]:
             f"would be taken for {people[other]}. Are they one person? If not, faces that may be "
             "either get no name"
         )
-
-
-def _means(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    totals = np.zeros((int(labels.max()) + 1, vectors.shape[1]), np.float32)
-    np.add.at(totals, labels, vectors)
-    norms = np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
-    return totals, totals / norms, np.bincount(labels)
 
 
 def _blocks(rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

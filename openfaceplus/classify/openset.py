@@ -63,16 +63,16 @@ class Scorer:
         gallery = ExactGallery.of(space, people, templates)
         return cls(gallery, typical, _TEMPLATE * typicality(templates, typical), namer)
 
-    def name(self, x: np.ndarray, typical: np.ndarray | None = None) -> Named:
+    def name(self, x: np.ndarray, known: np.ndarray | None = None) -> Named:
         """Who unit vectors (n, dimensions) are, and who else they might be.
 
-        ``typical`` (n,) are the vectors' typicalities where they are known better than the typical
+        ``known`` (n,) are the vectors' typicalities where they are known better than the typical
         faces say. What the namer answers holds for the ten nearest people.
         """
         among, cosines = self.gallery.nearest(x, CANDIDATES)
         there = among >= 0
         scores = np.where(there, cosines - self.lowered[among], -np.inf)
-        scores -= self._own(x, typical)[:, None]
+        scores -= self._own(x, known)[:, None]
         rows = np.arange(len(x))
         chosen = scores.argmax(axis=1)
         if self.namer is not None and len(x):
@@ -105,15 +105,12 @@ class Scorer:
     def unseen(self, x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which enrolled photos (m,) are of people ``labels`` (n,) with several, and the scores
         (m,) that these would have had for their own people, had they not been enrolled."""
-        totals, counts = sums(x, labels)
-        several = np.flatnonzero(counts[labels] > 1)
-        rest = totals[labels[several]] - x[several]
-        rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
+        several, rest = templates_without(x, labels)
         of_rest = typicality(rest, self.typical)
         return several, pair_score(x[several], rest, typicality(x[several], self.typical), of_rest)
 
-    def _own(self, x: np.ndarray, typical: np.ndarray | None = None) -> np.ndarray:
-        own: np.ndarray = _FACE * (typicality(x, self.typical) if typical is None else typical)
+    def _own(self, x: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+        own: np.ndarray = _FACE * (typicality(x, self.typical) if known is None else known)
         return own
 
 
@@ -132,14 +129,24 @@ def pair_score(x: np.ndarray, t: np.ndarray, of_x: np.ndarray, of_t: np.ndarray)
 
 def templates(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(people, dimensions) float32 unit means of each person's unit vectors."""
-    totals, _ = sums(vectors, labels)
-    totals /= np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
-    return totals.astype(np.float32)
+    return _unit(_sums(vectors, labels)).astype(np.float32)
 
 
-def sums(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(people, dimensions) sums of each person's vectors, and how many (people,) they are."""
+def templates_without(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which photos (m,) are of people with several, and the templates (m, dimensions) that these
+    would have without that photo."""
+    several = np.flatnonzero(np.bincount(labels)[labels] > 1)
+    return several, _unit(_sums(vectors, labels)[labels[several]] - vectors[several])
+
+
+def _sums(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(people, dimensions) sums of each person's vectors."""
     counts = np.bincount(labels)
     inorder = vectors[np.argsort(labels, kind="stable")]
-    totals = np.add.reduceat(inorder, np.cumsum(counts) - counts, axis=0, dtype=float)
-    return totals, counts
+    totals: np.ndarray = np.add.reduceat(inorder, np.cumsum(counts) - counts, axis=0, dtype=float)
+    return totals
+
+
+def _unit(totals: np.ndarray) -> np.ndarray:
+    units: np.ndarray = totals / np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
+    return units

@@ -75,7 +75,8 @@ def _build(args: argparse.Namespace) -> int:
     if args.lfw == (args.folder is not None):
         raise UsageError("name a folder of photos, or give --lfw", field="folder")
     recipe = options.recipe_of(args)
-    folder = cohort.fetch_lfw(common.progress) if args.lfw else args.folder
+    download = common.DownloadProgress("downloading LFW")
+    folder = cohort.fetch_lfw(download) if args.lfw else args.folder
     made = cohort.build(
         folder, recipe, "Labeled Faces in the Wild" if args.lfw else "",
         commercial=args.commercial, jobs=args.jobs, progress=common.progress,

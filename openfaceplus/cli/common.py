@@ -152,9 +152,10 @@ def waiting(what: str) -> None:
 
 
 class DownloadProgress:
-    """A bar for a model's download, given to ``weights.require``."""
+    """A bar for a download, given to what fetches, such as ``weights.require``."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str = "downloading model") -> None:
+        self._label = label
         self._bar: Any = None
 
     def __call__(self, done: int, total: int | None) -> None:
@@ -162,7 +163,7 @@ class DownloadProgress:
 
         if self._bar is None:
             self._bar = tqdm(
-                total=total, desc="downloading model", unit="B", unit_scale=True, unit_divisor=1024
+                total=total, desc=self._label, unit="B", unit_scale=True, unit_divisor=1024
             )
         self._bar.update(done - self._bar.n)
         if done == total:

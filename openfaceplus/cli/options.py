@@ -156,8 +156,10 @@ def detector(text: str) -> str:
 
     first, *others = split_chain(text)
     named(DETECTORS if others else (*DETECTORS, AUTO), "detector")(first)
-    for number, name in enumerate(others, 2 - len(others)):
-        named((*DETECTORS, TURNED) if number == 1 else DETECTORS, "detector")(name)
+    for name in others[:-1]:
+        named(DETECTORS, "detector")(name)
+    for name in others[-1:]:
+        named((*DETECTORS, TURNED), "detector")(name)
     return text
 
 

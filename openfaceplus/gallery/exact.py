@@ -10,7 +10,7 @@ import numpy as np
 from openfaceplus.gallery import files
 from openfaceplus.gallery.base import VectorGallery
 
-PROBES = 64  # probes that a product takes
+PROBES = 64  # probes that a product takes at least, more of a small gallery
 SCORES = 1 << 20  # scores that it gives, 4 MB: one probe meets a million templates at once
 FIRST = 1 << 11  # templates compared first, to know what later ones have to beat
 
@@ -25,8 +25,9 @@ class ExactGallery(VectorGallery):
 
     def _search(self, probes: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
         found = []
-        for start in range(0, len(probes), PROBES):
-            found += self._some(probes[start : start + PROBES], k)
+        step = max(PROBES, SCORES // max(1, self._rows))
+        for start in range(0, len(probes), step):
+            found += self._some(probes[start : start + step], k)
         return found
 
     def _some(self, probes: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:

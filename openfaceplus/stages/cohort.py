@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from openfaceplus import thresholds
+from openfaceplus import thresholds, weights
 from openfaceplus.classify import cohort
 from openfaceplus.classify.calibrate import needed, supported
 from openfaceplus.classify.cohort import Cohort
@@ -23,7 +23,7 @@ from openfaceplus.stages.evaluate_pairs import threshold_table
 from openfaceplus.stages.summary import Progress, no_progress
 from openfaceplus.words import counted, percent
 
-_LFW_MEGABYTES = 243  # of the archive that scikit-learn fetches
+_LFW_BYTES = 243_346_528  # of the archive that scikit-learn fetches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +93,7 @@ def build(
     return Built(made, space, path, len(usable), int(np.sum(~usable)), table)
 
 
-def fetch_lfw(progress: Progress = no_progress) -> Path:
+def fetch_lfw(progress: weights.Progress | None = None) -> Path:
     """Labeled Faces in the Wild, by scikit-learn's fetcher: the folder of one folder a person.
 
     Raises StorageError without the internet.
@@ -101,8 +101,10 @@ def fetch_lfw(progress: Progress = no_progress) -> Path:
     from sklearn.datasets import fetch_lfw_people, get_data_home
 
     home = Path(get_data_home()) / "lfw_home"
+    folder = home / "lfw_funneled"
+    watched = nullcontext() if progress is None or folder.is_dir() else _watched(home, progress)
     try:
-        with _watched(home, progress):
+        with watched:
             # Hardly anybody has so many photos: nothing is read but what has to be fetched.
             fetch_lfw_people(min_faces_per_person=500, resize=0.1)
     except (OSError, ValueError) as error:
@@ -111,26 +113,19 @@ def fetch_lfw(progress: Progress = no_progress) -> Path:
             remedy="this needs the internet; without it build from a folder of photos of many "
             "people, one each or a folder each",
         ) from error
-    return home / "lfw_funneled"
+    return folder
 
 
 @contextmanager
-def _watched(home: Path, progress: Progress) -> Iterator[None]:
-    """Say how much of the archive is there, in megabytes, while the block fetches it."""
+def _watched(home: Path, progress: weights.Progress) -> Iterator[None]:
+    """Say how much of the archive is in ``home`` while the block fetches it."""
     done = threading.Event()
 
     def watch() -> None:
-        said = 0
-        with progress("fetching LFW, MB", _LFW_MEGABYTES) as advance:
-            while not done.wait(0.5):
-                sizes = [path.stat().st_size for path in home.glob("lfw-funneled*")]
-                for _ in range(said, min(_LFW_MEGABYTES, max(sizes, default=0) // 10**6)):
-                    advance()
-                    said += 1
+        while not done.wait(0.5):
+            sizes = [path.stat().st_size for path in home.glob("lfw-funneled*")]
+            progress(min(max(sizes, default=0), _LFW_BYTES - 1), _LFW_BYTES)
 
-    if (home / "lfw_funneled").is_dir():
-        yield
-        return
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
@@ -138,3 +133,4 @@ def _watched(home: Path, progress: Progress) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
+    progress(_LFW_BYTES, _LFW_BYTES)

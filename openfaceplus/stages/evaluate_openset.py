@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from openfaceplus.classify import openset
 from openfaceplus.classify.baseline import OpenFaceSvc
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.errors import UsageError
@@ -209,9 +210,7 @@ def _ranks(
 ) -> np.ndarray:
     """Share of probes whose person is among the first 1, 2, ... by cosine to each person's mean."""
     names, labels = np.unique(np.array(folder.people)[enrolled], return_inverse=True)
-    means = np.zeros((len(names), folder.vectors.shape[1]), np.float32)
-    np.add.at(means, labels, folder.vectors[enrolled])
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    means = openset.templates(folder.vectors[enrolled], labels)
     usable = probes[folder.usable[probes]]
     people = np.array(folder.people)
     # Whoever has no usable photo to be enrolled with is nobody's rank.

