@@ -24,20 +24,21 @@ STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
         "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
-        "changes", "memory", "developing",
+        "changes", "memory", "developing", "sequences",
     },
     "rooms": {
-        "detect", "alignment", "embedding", "store", "classify", "track", "evaluate",
+        "detect", "alignment", "embedding", "store", "classify", "evaluate", "video", "track",
+        "database",
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
-        "database", "frames", "model_folder",
+        "frames", "model_folder",
     },
     "edges": {"cli", "server", "compat", "__main__"},
 }  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(STREETS.values()) for name in names}
 HEAVY = {"torch", "dlib", "cv2", "sklearn", "pandas", "onnxruntime", "onnx", "numpy", "PIL"}
-FORBIDDEN = {"torch", "dlib", "cv2", "sklearn", "pandas"}
+FORBIDDEN = {"torch", "dlib", "cv2", "sklearn", "pandas", "av", "psycopg", "scenedetect"}
 
 
 def modules() -> list[Path]:

@@ -17,7 +17,7 @@ from openfaceplus.errors import UsageError
 from openfaceplus.extras import require
 from openfaceplus.weights.formats import read_keras_h5
 
-BLOCKED = ("click", "h5py", "matplotlib", "pandas", "torch", "usearch")
+BLOCKED = ("av", "click", "h5py", "matplotlib", "pandas", "psycopg", "torch", "usearch")
 BLOCK = f"""
 import subprocess
 import sys
