@@ -27,6 +27,15 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.{2 if rate < 0.99 else 4}g}%"
 
 
+def clock(seconds: float) -> str:
+    """A time in a video: ``4:07.2``, from an hour on ``1:04:07``."""
+    tenths = round(seconds * 10)
+    if tenths >= 36_000:
+        whole = round(seconds)
+        return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    return f"{tenths // 600}:{tenths // 10 % 60:02}.{tenths % 10}"
+
+
 def statuses(counts: Mapping[str, int]) -> str:
     """How many photos had each status of a result table: ``2 ok, 1 in no person's folder``."""
     return ", ".join(f"{count:,} {_STATUSES.get(name, name)}" for name, count in counts.items())
