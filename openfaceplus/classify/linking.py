@@ -1,0 +1,209 @@
+"""Which sequences are of one person, over all videos.
+
+Groups of sequences are merged, the two most alike first, while their score suffices: one person's
+sequences are compared together, so the order in which they came matters little. Two that can never
+be one person (on screen at once, or refused by a user) are never in one group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from openfaceplus.classify.cohesion import cohesion
+from openfaceplus.classify.grouping import Groups
+from openfaceplus.classify.sequence_rule import SequenceRule
+
+NEW = -1
+"""The person of a sequence that nobody was asked about yet."""
+_ROUNDS = 10
+_ABOVE_OTHERS, _BAND = 0.035, 0.02  # of scores
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """n sequences and what is known of them.
+
+    ``vectors`` (n, dimensions) are descriptors of unit length, ``weights`` (n,) say how much each
+    counts in a person's mean (its number of good faces, say), and ``person`` (n,) whose it is now,
+    ``NEW`` where that is not decided. Those that are ``fixed`` (n,) a user has put right: they
+    never move. ``apart`` (p, 2) are pairs of sequences that are never one person, ``refused``
+    (r, 2) a sequence and a person that it is not.
+    """
+
+    vectors: np.ndarray
+    weights: np.ndarray
+    person: np.ndarray
+    fixed: np.ndarray
+    apart: np.ndarray
+    refused: np.ndarray
+
+
+class Suggestion(NamedTuple):
+    """A sequence that may be of another ``person`` than the one it is given to, with its score."""
+
+    sequence: int
+    person: int
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """Whose each of n sequences is.
+
+    ``person`` (n,) are numbers: known ones where they are, new ones counted on from the largest.
+    ``score`` (n,) is that of the sequence and the rest of its person, NaN where it is alone.
+    ``before`` and ``after`` (n,) are the cohesion (mean silhouette) of its person as it was given
+    and as it is now, NaN where there is none. ``suggestions`` come best first.
+    """
+
+    person: np.ndarray
+    score: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    suggestions: tuple[Suggestion, ...]
+
+
+def link(sequences: Sequences, rule: SequenceRule) -> Linked:
+    """Join new sequences to known people or to each other, and known people where later sequences
+    show that they are one; nobody is split.
+
+    Where two people become one, the number of the one that a user has put right stays, else the
+    lower one. Two that a user has put right are never joined.
+    """
+    return _linked(sequences, rule, sequences.person)
+
+
+def recluster(sequences: Sequences, rule: SequenceRule) -> Linked:
+    """Who would be whom if it were all decided afresh, except for what a user has put right.
+
+    People keep the numbers under which most of their sequences were known.
+    """
+    start = np.where(sequences.fixed, sequences.person, NEW)
+    return _linked(sequences, rule, start)
+
+
+def _linked(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Linked:
+    groups = _start(sequences, rule, start)
+    if len(groups.members):
+        _grow(groups, rule)
+    living = groups.living()
+    person = _numbers(groups, living, sequences)
+    before, after = (
+        cohesion(sequences.vectors, sequences.person),
+        cohesion(sequences.vectors, person),
+    )
+    suggestions = _suggestions(groups, living, person, rule) if len(living) > 1 else ()
+    score = _scores(sequences, person, rule)
+    return Linked(person, score, before, after, suggestions)
+
+
+def _start(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Groups:
+    """A group a person and one for each sequence that is new, and who is kept apart."""
+    n = len(start)
+    new = np.flatnonzero(start == NEW)
+    known = [np.flatnonzero(start == number) for number in np.unique(start[start != NEW])]
+    groups = Groups(
+        sequences.vectors, sequences.weights, [*known, *new[:, None]], rule
+    )  # fmt: skip
+    where = np.empty(n, int)
+    for i, rows in enumerate(groups.members):
+        where[rows] = i
+    for a, b in sequences.apart:
+        groups.keep_apart(int(where[a]), int(where[b]))
+    for sequence, number in sequences.refused:
+        for other in _of_person(sequences, int(number)):
+            if other != sequence:
+                groups.keep_apart(int(where[sequence]), int(where[other]))
+    named = sorted({int(where[i]) for i in np.flatnonzero(sequences.fixed)})
+    for at, i in enumerate(named):
+        for j in named[:at]:
+            groups.keep_apart(i, j)
+    return groups
+
+
+def _of_person(sequences: Sequences, number: int) -> np.ndarray:
+    """The sequences that stand for a person: those that a user put right, else all."""
+    mine = sequences.person == number
+    sure = mine & sequences.fixed
+    return np.flatnonzero(sure if sure.any() else mine)
+
+
+def _grow(groups: Groups, rule: SequenceRule) -> None:
+    """Merge what is surely alike, then what is alike enough among the people that this leaves."""
+    groups.grow(rule.strict)
+    for _ in range(_ROUNDS):
+        living = len(groups.living())
+        groups.grow(_floor(groups, rule))
+        if len(groups.living()) == living:
+            break
+
+
+def _floor(groups: Groups, rule: SequenceRule) -> float:
+    """The score above which groups are one person, in view of how alike the people here are."""
+    living = groups.living()
+    if len(living) < 2:
+        return rule.strict
+    table = rule.scores(
+        groups.mean[living], groups.typicality[living],
+        groups.mean[living], groups.typicality[living],
+    )  # fmt: skip
+    others = table[np.triu_indices(len(living), 1)]
+    level = float(np.median(others)) + _ABOVE_OTHERS
+    return min(max(level, rule.threshold(groups.mean[living])), rule.strict)
+
+
+def _numbers(groups: Groups, living: np.ndarray, sequences: Sequences) -> np.ndarray:
+    """(n,) the number of each sequence's person: of those that its group had, the one that a user
+    put right, else that of most of its sequences, else a new one."""
+    n = len(sequences.person)
+    person = np.full(n, NEW)
+    claims = []
+    for i in living:
+        rows = groups.members[i]
+        had = sequences.person[rows]
+        fixed = sequences.fixed[rows]
+        for number in np.unique(had[had != NEW]).tolist():
+            mine = had == number
+            sure = bool(fixed[mine].any())
+            claims.append((not sure, -int(mine.sum()), number, int(i)))
+    given: dict[int, int] = {}
+    for _, _, number, i in sorted(claims):
+        if i not in given and number not in given.values():
+            given[i] = number
+    following = int(max(sequences.person.max(initial=0), 0)) + 1
+    for i in sorted(living.tolist(), key=lambda i: int(groups.members[i].min())):
+        if i not in given:
+            given[i] = following
+            following += 1
+        person[groups.members[i]] = given[i]
+    return person
+
+
+def _suggestions(
+    groups: Groups, living: np.ndarray, person: np.ndarray, rule: SequenceRule
+) -> tuple[Suggestion, ...]:
+    found = []
+    floor = rule.threshold(groups.mean[living]) - _BAND
+    for score, i, j in groups.nearest(floor):
+        if j in groups.apart[i]:
+            continue
+        small, large = sorted((i, j), key=lambda g: (len(groups.members[g]), -g))
+        rows = groups.members[small]
+        found.append(Suggestion(int(rows.min()), int(person[groups.members[large][0]]), score))
+    return tuple(found)
+
+
+def _scores(sequences: Sequences, person: np.ndarray, rule: SequenceRule) -> np.ndarray:
+    """(n,) scores of sequences with the rest of their people."""
+    x, weights = sequences.vectors, np.asarray(sequences.weights, float)[:, None]
+    _, whose, counts = np.unique(person, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), x.shape[1]))
+    np.add.at(sums, whose, weights * x)
+    rest = sums[whose] - weights * x
+    rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
+    cosines = np.einsum("nd,nd->n", x, rest)
+    scores = rule.score(cosines, rule.typicality(x), rule.typicality(rest.astype(np.float32)))
+    return np.where(counts[whose] > 1, scores, np.nan)

@@ -1,0 +1,1 @@
+"""Boxes and vectors of one video -> sequences, one of each face. NumPy and SciPy only."""
