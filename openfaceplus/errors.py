@@ -10,6 +10,7 @@
     |   +-- FlawedFace         it cannot be judged
     |       +-- FaceTooSmall
     |       +-- FaceTooBlurred
+    +-- VideoError             a video, camera or stream cannot be read or written
     +-- ModelError             a model file cannot be used
     |   +-- ModelMissing       not installed, not downloaded
     |   +-- ModelCorrupt       its hash, size or content is wrong
@@ -122,6 +123,12 @@ class FaceTooBlurred(FlawedFace):
 
     code = "face_too_blurred"
     status = "too_blurred"
+
+
+class VideoError(OpenFacePlusError):
+    """A video, camera or stream cannot be read, or a video not written."""
+
+    code = "video"
 
 
 class ModelError(OpenFacePlusError):

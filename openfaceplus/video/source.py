@@ -1,0 +1,224 @@
+"""A video file, a camera or a stream as frames with times, whatever it holds.
+
+PyAV, which brings FFmpeg, decodes on all cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from openfaceplus.errors import UsageError, VideoError
+from openfaceplus.extras import require
+from openfaceplus.files import shown
+from openfaceplus.video.frames import Clock, Frame, Upright
+from openfaceplus.video.opening import is_live, open_container
+from openfaceplus.words import counted
+
+LONG_SIDE = 640
+"""Pixels of the longer side of the copy in which faces are looked for."""
+MAX_PIXELS = 70_000_000
+"""Pixels of a frame at most; 8K has half of that."""
+_RATE = 25.0  # frames a second where a file does not say
+_SHORT = 0.05  # share of the duration that may be missing at the end
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a video is.
+
+    ``path`` is the source as given. ``width`` and ``height`` are pixels of the upright frame at
+    full size, made square. ``rate`` is the mean of frames a second and ``duration`` in seconds,
+    both None where unknown; ``rotation`` how far frames are turned counter-clockwise to be upright,
+    in degrees. ``audio`` says whether it has sound, ``live`` whether it is a camera or a stream.
+    """
+
+    path: str
+    width: int
+    height: int
+    rate: float | None
+    duration: float | None
+    rotation: int
+    audio: bool
+    live: bool
+
+    @property
+    def frames(self) -> int | None:
+        """About how many frames it has, None where unknown."""
+        if self.rate is None or self.duration is None:
+            return None
+        return max(1, round(self.rate * self.duration))
+
+
+def open_video(source: str | os.PathLike[str]) -> VideoSource:
+    """A video to read once, from a file, ``camera:0``, or an ``rtsp://`` or ``http://`` address.
+
+    It is a context manager. A file is read as what it is, whatever its name; playlists, which lead
+    to other files, and pictures are refused. Raises VideoError for what is missing, no video,
+    damaged from the start, without pictures (sound alone) or of too large ones, UsageError without
+    PyAV.
+    """
+    require("av", "video", "a video")
+    return VideoSource(os.fspath(source))
+
+
+class VideoSource:
+    """An open video: ``info`` says what it is, and ``remarks`` what was odd in what was read."""
+
+    def __init__(self, source: str) -> None:
+        self.remarks: list[str] = []
+        self._name = shown(source)
+        self._container = open_container(source)
+        try:
+            self._stream = self._pictures()
+            self._skipped = 0
+            self._given = self._decoded()
+            self._first = self._next()
+            if self._first is None:
+                raise VideoError(
+                    f"{self._name}: none of its pictures can be decoded", remedy="copy it again"
+                )
+            self._describe(source, self._first)
+        except Exception:
+            self.close()
+            raise
+
+    def __enter__(self) -> VideoSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file or camera."""
+        self._container.close()
+
+    def frames(
+        self, every: int = 1, seconds: float | None = None, long_side: int = LONG_SIDE
+    ) -> Iterator[Frame]:
+        """Each frame, or the first of ``every`` so many, in order, of the first ``seconds``.
+
+        The reduced copy has ``long_side`` pixels at most. To be walked through once. A file that is
+        cut short or damaged ends early, or lacks frames, and ``remarks`` then says so. Raises
+        UsageError for numbers that make no sense.
+        """
+        if every < 1:
+            raise UsageError(
+                f"one of every {every} frames is none", field="every", remedy="give 1 or more"
+            )
+        if seconds is not None and not seconds > 0:
+            raise UsageError(
+                f"{seconds:g} seconds are none", field="seconds", remedy="give more than 0"
+            )
+        return self._frames(every, seconds, long_side)
+
+    def _frames(self, every: int, seconds: float | None, long_side: int) -> Iterator[Frame]:
+        upright = self._upright
+        scale = max(1.0, max(upright.width, upright.height) / long_side)
+        size = max(1, round(upright.width / scale)), max(1, round(upright.height / scale))
+        number, time = 0, 0.0
+        picture, self._first = self._first, None
+        while picture is not None:
+            time = self._clock.time(picture)
+            if seconds is not None and time >= seconds:
+                break
+            if number % every == 0:
+                yield Frame(time, upright.pixels(picture, *size), scale, picture, upright)
+            number += 1
+            picture = self._next()
+        else:
+            self._say_what_is_missing(time)
+
+    def _pictures(self) -> Any:
+        """The stream of pictures, ready to be decoded. Raises VideoError if there is none."""
+        import av
+
+        streams = [
+            one
+            for one in self._container.streams.video
+            if not one.disposition & av.stream.Disposition.attached_pic  # the cover of a song
+            and one.codec_context is not None
+        ]
+        if not streams:
+            raise VideoError(
+                f"{self._name}: it holds {'sound' if self._container.streams.audio else 'nothing'} "
+                "but no pictures",
+                remedy="name a video",
+            )
+        stream = max(streams, key=lambda one: one.codec_context.width * one.codec_context.height)
+        context = stream.codec_context
+        if context.width * context.height > MAX_PIXELS:
+            raise VideoError(
+                f"{self._name}: its frames have {context.width} x {context.height} pixels, more "
+                f"than the {MAX_PIXELS:,} that are allowed",
+                remedy="make it smaller",
+            )
+        context.options = {"max_pixels": str(MAX_PIXELS)}  # sizes may change on the way
+        stream.thread_type = "AUTO"
+        return stream
+
+    def _describe(self, source: str, picture: Any) -> None:
+        """Set what is known of the video, its first frame included."""
+        stream, container = self._stream, self._container
+        live = is_live(source)
+        rate = stream.average_rate or stream.guessed_rate
+        start = stream.start_time and float(stream.start_time * stream.time_base)
+        if container.start_time is not None and not live:
+            start = container.start_time / 1e6
+        elif live and picture.pts is not None:
+            start = float(picture.pts * picture.time_base)
+        self._start = start or 0.0
+        self._clock = Clock(self._start, 1 / float(rate or _RATE))
+        aspect = stream.sample_aspect_ratio
+        turns = round(picture.rotation / 90) % 4
+        width, height = picture.width, picture.height
+        if aspect and 0.1 < aspect < 10:
+            width = max(1, round(width * float(aspect)))
+        if turns % 2:
+            width, height = height, width
+        self._upright = Upright(width, height, turns)
+        duration = container.duration / 1e6 if container.duration and not live else None
+        self.info = VideoInfo(
+            source, width, height, float(rate) if rate else None, duration, 90 * turns,
+            bool(container.streams.audio), live,
+        )  # fmt: skip
+
+    def _next(self) -> Any:
+        return next(self._given, None)
+
+    def _decoded(self) -> Iterator[Any]:
+        """Pictures in order of presentation; what cannot be decoded is counted and left out."""
+        import av
+
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError as error:
+                why = shown(str(error.strerror or error))
+                self.remarks.append(f"{self._name}: cannot be read to its end ({why})")
+                packet = None
+            try:
+                yield from self._stream.codec_context.decode(packet)
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                self._skipped += 1
+            if packet is None:
+                return
+
+    def _say_what_is_missing(self, last: float) -> None:
+        """Add remarks about what could not be decoded, after a frame at ``last`` was the last."""
+        if self._skipped:
+            pieces = counted(self._skipped, "piece")
+            self.remarks.append(f"{self._name}: {pieces} could not be decoded")
+        end = self.info.duration
+        if self._stream.duration:
+            length = (self._stream.start_time or 0) + self._stream.duration
+            end = float(length * self._stream.time_base) - self._start
+        if end and not self.info.live and last < end - max(1.0, _SHORT * end):
+            self.remarks.append(
+                f"{self._name}: its pictures end after {last:.1f} of {end:.1f} seconds"
+            )
