@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import warnings
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from openfaceplus.cli import options
 from openfaceplus.cli.output import line, listen, print_json, say
 from openfaceplus.cli.problems import stop
-from openfaceplus.cli.process import OK, SOME_FAILED
+from openfaceplus.cli.process import CANNOT, OK, SOME_FAILED
 from openfaceplus.errors import UsageError
 from openfaceplus.files import overwriting, sharing
 from openfaceplus.memory import limited
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 1 << 30  # of a photo on standard input
 _FEWEST_ADDRESSES = 768 << 20  # OpenCV and ONNX Runtime were seen to crash with 700 MB
-__all__ = ["OK", "SOME_FAILED"]  # and what is below
+__all__ = ["CANNOT", "OK", "SOME_FAILED"]  # and what is below
 STATUSES = "exit status: 0 all done, 1 some photos failed, 2 nothing could be done, 130 interrupted"
 
 
@@ -134,16 +135,39 @@ def _check_addresses() -> None:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], object]]:
+def progress(label: str, total: int, unit: str = "photos") -> Iterator[Callable[[], object]]:
     """A bar with rate and time left on standard error, once two seconds have passed."""
     from tqdm import tqdm
 
     with tqdm(
-        total=total, desc=label, unit=" photos", delay=2, dynamic_ncols=True,
+        total=total, desc=label, unit=f" {unit}", delay=2, dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 10,
         disable=total == 0,
     ) as bar:  # fmt: skip
         yield bar.update
+
+
+class FrameProgress:
+    """A bar a video with frames a second and time left, once two seconds have passed."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, video: str, done: int, total: int | None) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(
+                total=total, desc=line(os.path.basename(video)), unit=" frames", delay=2,
+                dynamic_ncols=True, mininterval=0.5 if sys.stderr.isatty() else 10,
+            )  # fmt: skip
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """The video is done."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
 
 
 def waiting(what: str) -> None:
