@@ -20,6 +20,8 @@
     +-- TrainingError          the data cannot make a classifier
     +-- StorageError           a file cannot be written or does not hold what it should
     |   +-- InTheWay           a file that openfaceplus did not write is where its own would go
+    +-- DatabaseError          a database cannot be reached or used, or was lost on the way
+    |   +-- VideoClaimed       another process is writing this video into it
     +-- UsageError             an option or argument makes no sense
 
 Each has a stable ``code``, says which ``field`` (the name of a parameter) or file it is about, and
@@ -183,6 +185,18 @@ class InTheWay(StorageError):
     """A file that openfaceplus did not write, or a link, is where one of its own would go."""
 
     code = "in_the_way"
+
+
+class DatabaseError(OpenFacePlusError):
+    """A database cannot be reached or used, or the connection to it was lost."""
+
+    code = "database"
+
+
+class VideoClaimed(DatabaseError):
+    """Another process is writing the same video into the database."""
+
+    code = "video_claimed"
 
 
 class UsageError(OpenFacePlusError):

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sample_photos
@@ -105,3 +106,35 @@ def openface(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(REPRESENT, "-outDir", "./generated-embeddings/", "-data", "./aligned-images/", **here)
     run(CLASSIFIER, "train", "./generated-embeddings/", **here)
     return folder
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A PostgreSQL server's URL, and the name of a database on it that is migrated and empty."""
+    pytest.importorskip("psycopg")
+    import made_videos
+
+    with (
+        made_videos.server(tmp_path_factory.mktemp("server") / "db") as url,
+        made_videos.fresh(url) as template,
+    ):
+        made_videos.connect(template).close()
+        yield url, made_videos.name_of(template)
+
+
+@pytest.fixture
+def db_url(database_server: tuple[str, str]) -> Iterator[str]:
+    """The URL of an empty database of the test's own."""
+    import made_videos
+
+    with made_videos.fresh(*database_server) as url:
+        yield url
+
+
+@pytest.fixture
+def db(db_url: str) -> Iterator[Any]:
+    """An empty database of the test's own."""
+    from openfaceplus.database import connect
+
+    with connect(db_url) as database:
+        yield database

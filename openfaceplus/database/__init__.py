@@ -1,0 +1,64 @@
+"""Who was in which video when, in PostgreSQL with pgvector.
+
+    with connect() as db:                       # a server of its own, in the user's data folder
+        video = db.videos.begin(source)         # claims it; killed halfway, nothing is left of it
+        numbers = db.videos.add(video, sequences)
+        db.videos.finish(video)
+        db.commands.record(joins)               # whose linking found each sequence to be
+        db.commands.name(23, "Ada")             # what a user says stays, but for undo()
+        db.read.appearances(person=23)
+        db.search(vector, space, k=10)          # the sequences most like a face
+
+Every change of who is who is an event in a log, from which all of it can be made again.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openfaceplus.errors import StorageError
+
+if TYPE_CHECKING:
+    from openfaceplus.database.connection import Database
+
+PLACE = "OPENFACEPLUS_DB"
+"""The environment variable that says which database is used where none is named."""
+
+
+def connect(where: str | os.PathLike[str] | None = None) -> Database:
+    """Open a database: a folder, with a server of its own, or that of a postgresql:// URL.
+
+    Without one, that of the environment variable OPENFACEPLUS_DB or in the user's data folder.
+    Raises DatabaseError if it cannot be used, UsageError if a library is missing.
+    """
+    from openfaceplus.database.connection import Database
+
+    return Database(where or os.environ.get(PLACE) or data_folder() / "database")
+
+
+def data_folder() -> Path:
+    """The folder for what the user keeps: OPENFACEPLUS_DATA, or by the XDG specification."""
+    if own := os.environ.get("OPENFACEPLUS_DATA"):
+        return Path(own)
+    base = os.environ.get("XDG_DATA_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.expanduser("~/.local/share")
+    if not base.startswith("/"):
+        raise StorageError("there is no home folder for data", remedy="set OPENFACEPLUS_DATA")
+    return Path(base, "openfaceplus")
+
+
+def user_name() -> str:
+    """The user of this process, for the log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # one without a name
+        return "user"
+
+
+def is_url(where: object) -> bool:
+    """Whether it names a server of the user's own."""
+    return str(where).startswith(("postgresql://", "postgres://"))

@@ -1,0 +1,204 @@
+"""Forgetting: rows, vectors, crops and index entries go, and what the log says of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from openfaceplus.database.history import Change, to_json
+from openfaceplus.database.ledger import Ledger
+from openfaceplus.database.rows import Receipt
+from openfaceplus.errors import UsageError
+
+if TYPE_CHECKING:
+    from openfaceplus.database.connection import Database
+
+_BY_SEQUENCE = ("face", "crop", "assignment", "refusal", "suggestion", "vector")
+_VACUUMED = ("vector", "template", "crop", "face", "sequence", "video", "person", "assignment",
+             "refusal", "suggestion", "event")  # fmt: skip
+_SMALL = 256 << 20
+"""Bytes up to which a table is written anew, so that nothing is left in its free space."""
+
+
+class Erasing:
+    """Removes sequences and people, also from the log, and checks that they are gone."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._ledger = Ledger(database)
+        self._rows: dict[str, int] = {}
+
+    def video(self, video: int) -> None:
+        """Remove a video with all that was seen in it, within a transaction of the caller's."""
+        self._erase_sequences(self._sequences_in([video]))
+        self._count("video", self._db.run("DELETE FROM video WHERE id = %s", (video,)))
+
+    def forget_videos(self, videos: Sequence[int]) -> Receipt:
+        """Remove videos with all that was seen in them, and people of whom then nothing is left."""
+        with self._ledger.one_at_a_time():
+            sequences = self._sequences_in(videos)
+            for video in videos:
+                self.video(video)
+            self._log()
+        return self._receipt(sequences, [], videos)
+
+    def older(self, than: timedelta) -> Receipt:
+        """Remove the videos recorded, or if that is unknown indexed, longer ago than that."""
+        rows = self._db.rows(
+            "SELECT id FROM video WHERE done AND coalesce(recorded_at, indexed_at) < now() - %s",
+            (than,),
+        )
+        return self.forget_videos([row[0] for row in rows])
+
+    def forget(self, person: int) -> Receipt:
+        """Remove a person with all their sequences and templates, and those merged into them."""
+        with self._ledger.one_at_a_time():
+            if not self._db.rows("SELECT 1 FROM person WHERE id = %s", (person,)):
+                raise UsageError(f"there is no person {person}", field="person")
+            people = self._merged_into(person)
+            rows = self._db.rows("SELECT sequence FROM assignment WHERE person = %s", (person,))
+            sequences = [row[0] for row in rows]
+            templates = self._db.rows("SELECT id FROM template WHERE person = %s", (person,))
+            self._erase_templates([row[0] for row in templates])
+            self._erase_sequences(sequences)
+            self._erase_people(people)
+            self._log()
+        return self._receipt(sequences, people, [])
+
+    def _sequences_in(self, videos: Sequence[int]) -> list[int]:
+        rows = self._db.rows("SELECT id FROM sequence WHERE video = ANY(%s)", (list(videos),))
+        return [row[0] for row in rows]
+
+    def _merged_into(self, person: int) -> list[int]:
+        """The person, and whoever became one with them."""
+        found = {person}
+        for event in reversed(self._ledger.events()):
+            if event.command != "merge":
+                continue
+            went = {c.key for c in event.changes if c.what == "person" and c.after is None}
+            to = {c.after.person for c in event.changes if c.what == "assignment" and c.after}
+            to |= {c.after for c in event.changes if c.what == "template"}
+            found |= went if to & found else set()
+        living = {row[0] for row in self._db.rows("SELECT id FROM person")}
+        return sorted(p for p in found if p == person or p not in living)
+
+    def _erase_sequences(self, sequences: list[int]) -> None:
+        owners = self._db.rows(
+            "SELECT DISTINCT person FROM assignment WHERE sequence = ANY(%s)", (sequences,)
+        )
+        self._scrub(sequences=set(sequences))
+        for table in _BY_SEQUENCE:
+            self._delete(table, "sequence", sequences)
+        self._delete("sequence", "id", sequences)
+        self._erase_people(
+            row[0]
+            for row in self._db.rows(
+                "SELECT id FROM person p WHERE id = ANY(%s) AND name IS NULL AND key IS NULL "
+                "AND NOT EXISTS (SELECT 1 FROM assignment a WHERE a.person = p.id) "
+                "AND NOT EXISTS (SELECT 1 FROM template t WHERE t.person = p.id)",
+                ([row[0] for row in owners],),
+            )
+        )
+
+    def _erase_templates(self, templates: list[int]) -> None:
+        self._delete("vector", "template", templates)
+        self._delete("template", "id", templates)
+
+    def _erase_people(self, people: Iterable[int]) -> None:
+        gone = sorted(set(people))
+        self._scrub(people=set(gone))
+        for table in ("refusal", "suggestion", "assignment"):
+            self._delete(table, "person", gone)
+        self._delete("person", "id", gone)
+
+    def _delete(self, table: str, column: str, ids: list[int]) -> None:
+        self._count(table, self._db.run(f"DELETE FROM {table} WHERE {column} = ANY(%s)", (ids,)))
+
+    def _count(self, table: str, rows: int) -> None:
+        self._rows[table] = self._rows.get(table, 0) + rows
+
+    def _scrub(self, *, sequences: set[int] = frozenset(), people: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+        """Take out of the log what it says of some sequences or people."""
+        if not sequences and not people:
+            return
+        for event in self._ledger.events():
+            kept = tuple(
+                change
+                for change in (_without(c, people) for c in event.changes)
+                if not _about(change, sequences, people)
+            )
+            if kept != event.changes:
+                self._db.run("SET LOCAL openfaceplus.forgetting = 'on'")
+                self._db.run(
+                    "UPDATE event SET changes = %s WHERE id = %s",
+                    (json.dumps(to_json(kept)), event.id),
+                )
+                self._db.run("SET LOCAL openfaceplus.forgetting = 'off'")
+                self._count("event", 1)
+
+    def _log(self) -> None:
+        """That something was forgotten, and no word of what."""
+        self._db.run("INSERT INTO event (command, changes) VALUES ('forget', '[]')")
+
+    def _receipt(self, sequences: list[int], people: list[int], videos: Sequence[int]) -> Receipt:
+        """Vacuum, count what is left, and say what may be."""
+        remarks = []
+        for table in _VACUUMED:
+            if not self._rows.get(table):
+                continue
+            size = self._db.rows("SELECT pg_total_relation_size(%s::regclass)", (table,))[0][0]
+            if size <= _SMALL:
+                self._db.run(f"VACUUM (FULL, ANALYZE) {table}")
+            else:
+                self._db.run(f"VACUUM (ANALYZE) {table}")
+                remarks.append(
+                    f"the table {table} is large: bytes of deleted rows may lie in its free space "
+                    f"until others take it; VACUUM FULL {table} writes it anew"
+                )
+        left = 0
+        for table in _BY_SEQUENCE:
+            left += self._left(table, "sequence", sequences)
+        left += self._left("sequence", "id", sequences) + self._left("video", "id", videos)
+        left += self._left("person", "id", people)
+        remarks.append(self._flush())
+        remarks.append("backups and copies of the database, and the videos, are not touched")
+        return Receipt(dict(self._rows), left, tuple(remarks))
+
+    def _left(self, table: str, column: str, ids: Sequence[int]) -> int:
+        query = f"SELECT count(*) FROM {table} WHERE {column} = ANY(%s)"
+        return int(self._db.rows(query, (list(ids),))[0][0])
+
+    def _flush(self) -> str:
+        """Let the server drop its log of earlier writing, which holds copies of rows."""
+        from openfaceplus.errors import DatabaseError
+
+        try:
+            self._db.rows("SELECT pg_switch_wal()")
+            self._db.run("CHECKPOINT")
+        except DatabaseError:
+            return "the server's log of writing holds copies of rows until its next checkpoints"
+        return "the server's log of writing was closed; it deletes its earlier files by itself"
+
+
+def _about(change: Change, sequences: set[int], people: set[int]) -> bool:
+    what, key, before, after = change
+    if what == "assignment":
+        return key in sequences or (before is None and after is None)
+    if what in ("refusal", "suggestion"):
+        return key[0] in sequences or key[1] in people
+    if what == "template":
+        return before is None and after is None
+    return key in people
+
+
+def _without(change: Change, people: set[int]) -> Change:
+    """A change of whose something is, without the people who are forgotten."""
+    if change.what == "assignment":
+        return Change(
+            *change[:2], *(v if v and v.person not in people else None for v in change[2:])
+        )
+    if change.what == "template":
+        return Change(*change[:2], *(v if v not in people else None for v in change[2:]))
+    return change

@@ -1,0 +1,103 @@
+"""Which stored vectors are most like one: exactly, or by an index where there are very many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from openfaceplus.database.reading import APPEARANCE, appearance
+from openfaceplus.database.rows import Appearance
+from openfaceplus.database.videos import halfvec
+from openfaceplus.errors import UsageError
+from openfaceplus.faces import Space
+
+if TYPE_CHECKING:
+    from openfaceplus.database.connection import Database
+
+INDEXED_FROM = 100_000
+"""Vectors of a space from which an index answers sooner than looking at them all."""
+
+_KINDS = ("sequence", "template")
+
+
+def search(
+    database: Database,
+    vector: Any,
+    space: Space | str,
+    k: int = 10,
+    video: int | None = None,
+) -> list[Appearance]:
+    """The k sequences most like a (dimensions,) vector, best first, by cosine."""
+    found = dict(nearest(database, "sequence", vector, space, k, video))
+    rows = database.rows(f"{APPEARANCE} WHERE s.id = ANY(%s)", (list(found),))
+    made = [appearance((*row, found[row[3]])) for row in rows]
+    return sorted(made, key=lambda one: (-(one.likeness or 0.0), one.sequence))
+
+
+def nearest(
+    database: Database,
+    kind: str,
+    vector: Any,
+    space: Space | str,
+    k: int,
+    video: int | None = None,
+) -> list[tuple[int, float]]:
+    """The k sequences or templates (``kind``) most like a vector: their numbers and cosines."""
+    import numpy as np
+
+    number, dimensions = known_space(database, space)
+    probe = np.asarray(vector, np.float32)
+    if probe.shape != (dimensions,) or not np.isfinite(probe).all():
+        raise UsageError(f"a vector of {space} has {dimensions} numbers", field="vector")
+    if k < 1:
+        raise UsageError(f"k={k}: at least one match can be asked for", field="k")
+    within = "" if video is None else "AND video = %(video)s"
+    values = {"probe": halfvec(probe), "k": k, "video": video}
+    with database.transaction():
+        # Without it an index gives up after a few rows of the wrong video.
+        database.run("SET LOCAL hnsw.iterative_scan = strict_order")
+        database.run(f"SET LOCAL hnsw.ef_search = {min(1000, max(100, 2 * k))}")
+        rows = database.rows(
+            f"SELECT {kind}, 1 - (value::halfvec({dimensions}) <=> %(probe)s) FROM vector "
+            f"WHERE space = {number} AND {kind} IS NOT NULL {within} "
+            f"ORDER BY value::halfvec({dimensions}) <=> %(probe)s LIMIT %(k)s",
+            values,
+        )
+    return [(found, likeness) for found, likeness in rows]
+
+
+def known_space(database: Database, space: Space | str) -> tuple[int, int]:
+    """The number and dimensions of a space. Raises UsageError if nothing of it is there."""
+    rows = database.rows("SELECT id, dimensions FROM space WHERE name = %s", (str(space),))
+    if not rows:
+        raise UsageError(
+            f"the database has nothing that was embedded as {space}",
+            remedy="choose the network that it was made with",
+            field="space",
+        )
+    return rows[0]
+
+
+def index(database: Database, rows: int = INDEXED_FROM) -> list[str]:
+    """Make the indexes that are missing, of spaces with that many vectors; returns their names.
+
+    It takes minutes for a million. Those that are there grow by themselves.
+    """
+    made = []
+    for number, dimensions in database.rows("SELECT id, dimensions FROM space ORDER BY id"):
+        for kind in _KINDS:
+            name = f"vector_{number}_{kind}"
+            there = database.rows("SELECT to_regclass(%s) IS NOT NULL", (name,))[0][0]
+            count = database.rows(
+                f"SELECT count(*) FROM vector WHERE space = %s AND {kind} IS NOT NULL", (number,)
+            )[0][0]
+            if there or count < rows:
+                continue
+            with database.transaction():
+                database.run("SET LOCAL maintenance_work_mem = '1GB'")
+                database.run(
+                    f"CREATE INDEX {name} ON vector USING hnsw "
+                    f"((value::halfvec({dimensions})) halfvec_cosine_ops) "
+                    f"WHERE space = {number} AND {kind} IS NOT NULL"
+                )
+            made.append(name)
+    return made
