@@ -1,0 +1,1 @@
+"""Faces frame by frame to sequences of one face: NumPy and SciPy, no pixels and no networks."""
