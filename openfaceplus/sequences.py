@@ -57,8 +57,8 @@ class FaceSequence:
 
     ``descriptor`` (dimensions,) float32 is their mean, weighted by quality, of unit length, and
     ``spread`` the mean distance, 1 - cosine, of the vectors from it. A face that cannot be judged
-    has neither crops nor vectors, and a ``flaw``: ``too_short``, ``too_small``, ``too_blurred`` or
-    ``turned_away``.
+    has neither crops nor vectors, and a ``flaw``: ``too_short``, ``too_small``, ``turned_away``,
+    ``too_blurred``, ``too_dark`` or ``unclear``.
     """
 
     seen: tuple[Seen, ...]

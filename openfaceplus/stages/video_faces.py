@@ -79,6 +79,28 @@ def patch_of(full: np.ndarray, seen: Seen) -> tuple[np.ndarray, Face]:
     return np.array(patch), face  # a copy: the frame goes
 
 
+def unfit(face: Face, chip: np.ndarray) -> str | None:
+    """Why a face of a video says nothing of who it is though it is large and sharp enough:
+    ``too_dark`` or ``unclear``, None if it does.
+
+    Faces of a hall's dark half are alike whoever they are; and where the detector and dlib do not
+    see the eyes in one place it is no face, or one that looks down or is covered.
+    """
+    if chip.mean(axis=2)[_MIDDLE, _MIDDLE].std() < _CONTRAST:
+        return "too_dark"
+    if face.points is None or face.landmarks is None:
+        return None
+    marks = face.landmarks
+    left, right = (marks[2:4], marks[:2]) if len(marks) == 5 else (marks[36:42], marks[42:48])
+    outer = np.linalg.norm(np.ptp(np.concatenate([left, right]), axis=0))
+    apart = np.linalg.norm(face.points[:2] - (left.mean(0), right.mean(0)), axis=1)
+    return "unclear" if apart.max() > _APART * outer else None
+
+
+# Read off the crops of a concert in the dark and of a street, of faces that could be told by eye:
+_CONTRAST = 9.0  # grey levels, standard deviation; they have 10 to 60, black ones 2 to 8
+_APART = 0.3  # between the outer corners of the eyes; they have 0.05 to 0.27
+_MIDDLE = slice(30, -30)  # of a chip
 _ROOM = 1.2  # sides of its box to each side of a face's middle
 _FACE = 250.0  # pixels of a face's side that are enough, for chips have 150 or so
 
@@ -104,8 +126,9 @@ def _seen(frame: Frame, face: Face, pose: Pose | None) -> Seen:
     left, top, right, bottom = face.box.rounded()
     patch = frame.pixels[max(0, top) : bottom, max(0, left) : right]
     sharp = sharpness(patch) if patch.size else 0.0
+    contrast = float(patch[::2, ::2, 1].std()) if patch.size else 0.0
     large = face.scaled(frame.scale)
     good = quality(
-        large.box.side, sharp, pose, inside(face.box, width, height), min(1.0, face.score)
+        large.box.side, sharp, contrast, pose, inside(face.box, width, height), face.score
     )
     return Seen(frame.time, large.box, face.score, large.points, pose, good)

@@ -13,7 +13,7 @@ from openfaceplus import thresholds
 from openfaceplus.errors import ModelMissing
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.sequences import Crop, FaceSequence
-from openfaceplus.stages.video_faces import found_faces, patch_of
+from openfaceplus.stages.video_faces import found_faces, patch_of, unfit
 from openfaceplus.threads import thread_count
 from openfaceplus.track.joining import Joiner, Likeness, Piece, parted, sequence_of
 from openfaceplus.track.settings import SequenceSettings
@@ -139,9 +139,7 @@ class VideoSequences:
             return None
         if all(one.box.side < settings.min_size for one in piece.seen):
             return "too_small"
-        if all(one.pose is not None and abs(one.pose.yaw) > settings.max_yaw for one in piece.seen):
-            return "turned_away"
-        return "too_blurred"
+        return piece.flaw or "turned_away"
 
     def _pieces(self, track: Track) -> list[Piece]:
         """A track with its best faces embedded, parted where it goes over to another person."""
@@ -151,14 +149,16 @@ class VideoSequences:
             known=[[face] for _, (_, face) in kept],
             chips=True,
         )
-        judged = [
-            (seen, one.chips[0].pixels, one.vectors[0])
-            for (seen, _), one in zip(kept, found, strict=True)
-            if one.error is None and one.flaws[0] is None
-        ]
+        judged = []
+        flaw = None
+        for (seen, _), one in zip(kept, found, strict=True):
+            pixels = one.or_raise().chips[0].pixels
+            flaw = one.flaws[0] or unfit(one.faces[0], pixels)
+            if flaw is None:
+                judged.append((seen, pixels, one.vectors[0]))
         crops = tuple(Crop(seen.time, seen.quality, pixels) for seen, pixels, _ in judged)
         vectors = np.array([vector for *_, vector in judged], np.float32)
-        piece = Piece(tuple(track.seen), tuple(track.ease), crops, vectors)
+        piece = Piece(tuple(track.seen), tuple(track.ease), crops, vectors, flaw)
         return parted(piece, self._joiner.likeness)
 
 

@@ -33,12 +33,13 @@ class Likeness:
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
     """A part of a track: its faces with how surely each goes on from the last, crops, and their
-    vectors (crops, dimensions)."""
+    vectors (crops, dimensions); where it has none, the ``flaw`` of those that it might have had."""
 
     seen: tuple[Seen, ...]
     ease: tuple[float, ...]
     crops: tuple[Crop, ...]
     vectors: np.ndarray
+    flaw: str | None = None
 
     @property
     def start(self) -> float:

@@ -19,7 +19,7 @@ class SequenceSettings:
     """
 
     min_size: float = 30.0
-    max_yaw: float = 60.0
+    max_yaw: float = 50.0
     min_seconds: float = 0.2
     lost: float = 1.0
     joined: float = 2.5
