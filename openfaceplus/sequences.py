@@ -56,7 +56,9 @@ class FaceSequence:
     ``vectors`` (crops, dimensions) float32 of unit length.
 
     ``descriptor`` (dimensions,) float32 is their mean, weighted by quality, of unit length, and
-    ``spread`` the mean distance, 1 - cosine, of the vectors from it.
+    ``spread`` the mean distance, 1 - cosine, of the vectors from it. A face that cannot be judged
+    has neither crops nor vectors, and a ``flaw``: ``too_short``, ``too_small``, ``turned_away``,
+    ``too_blurred``, ``too_dark`` or ``unclear``.
     """
 
     seen: tuple[Seen, ...]
@@ -64,6 +66,7 @@ class FaceSequence:
     vectors: np.ndarray
     descriptor: np.ndarray
     spread: float
+    flaw: str | None = None
 
     @property
     def start(self) -> float:

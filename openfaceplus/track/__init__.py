@@ -1,1 +1,1 @@
-"""Boxes and vectors of one video -> sequences, one of each face. NumPy and SciPy only."""
+"""Faces frame by frame to sequences of one face: NumPy and SciPy, no pixels and no networks."""

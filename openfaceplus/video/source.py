@@ -65,11 +65,14 @@ def open_video(source: str | os.PathLike[str]) -> VideoSource:
 
 
 class VideoSource:
-    """An open video: ``info`` says what it is, and ``remarks`` what was odd in what was read."""
+    """An open video: ``info`` says what it is, and ``remarks`` what was odd in what was read.
+
+    ``name`` is what messages call it.
+    """
 
     def __init__(self, source: str) -> None:
         self.remarks: list[str] = []
-        self._name = shown(source)
+        self.name = shown(source)
         self._container = open_container(source)
         try:
             self._stream = self._pictures()
@@ -78,7 +81,7 @@ class VideoSource:
             self._first = self._next()
             if self._first is None:
                 raise VideoError(
-                    f"{self._name}: none of its pictures can be decoded", remedy="copy it again"
+                    f"{self.name}: none of its pictures can be decoded", remedy="copy it again"
                 )
             self._describe(source, self._first)
         except Exception:
@@ -143,7 +146,7 @@ class VideoSource:
         ]
         if not streams:
             raise VideoError(
-                f"{self._name}: it holds {'sound' if self._container.streams.audio else 'nothing'} "
+                f"{self.name}: it holds {'sound' if self._container.streams.audio else 'nothing'} "
                 "but no pictures",
                 remedy="name a video",
             )
@@ -151,7 +154,7 @@ class VideoSource:
         context = stream.codec_context
         if context.width * context.height > MAX_PIXELS:
             raise VideoError(
-                f"{self._name}: its frames have {context.width} x {context.height} pixels, more "
+                f"{self.name}: its frames have {context.width} x {context.height} pixels, more "
                 f"than the {MAX_PIXELS:,} that are allowed",
                 remedy="make it smaller",
             )
@@ -198,7 +201,7 @@ class VideoSource:
                 packet = next(packets, None)
             except av.error.FFmpegError as error:
                 why = shown(str(error.strerror or error))
-                self.remarks.append(f"{self._name}: cannot be read to its end ({why})")
+                self.remarks.append(f"{self.name}: cannot be read to its end ({why})")
                 packet = None
             try:
                 yield from self._stream.codec_context.decode(packet)
@@ -213,12 +216,12 @@ class VideoSource:
         """Add remarks about what could not be decoded, after a frame at ``last`` was the last."""
         if self._skipped:
             pieces = counted(self._skipped, "piece")
-            self.remarks.append(f"{self._name}: {pieces} could not be decoded")
+            self.remarks.append(f"{self.name}: {pieces} could not be decoded")
         end = self.info.duration
         if self._stream.duration:
             length = (self._stream.start_time or 0) + self._stream.duration
             end = float(length * self._stream.time_base) - self._start
         if end and not self.info.live and last < end - max(1.0, _SHORT * end):
             self.remarks.append(
-                f"{self._name}: its pictures end after {last:.1f} of {end:.1f} seconds"
+                f"{self.name}: its pictures end after {last:.1f} of {end:.1f} seconds"
             )

@@ -1,0 +1,175 @@
+"""A video in, sequences of faces out: found, followed, and the best of each embedded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from openfaceplus import thresholds
+from openfaceplus.errors import ModelMissing
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.sequences import Crop, FaceSequence
+from openfaceplus.stages.video_faces import found_faces, patch_of, unfit
+from openfaceplus.threads import thread_count
+from openfaceplus.track.joining import Joiner, Likeness, Piece, parted, sequence_of
+from openfaceplus.track.settings import SequenceSettings
+from openfaceplus.track.tracker import Track, Tracker
+from openfaceplus.video.shots import Shots
+from openfaceplus.video.source import VideoSource
+
+Progress = Callable[[int, int | None], object]
+"""Told how many frames are done, and of how many, None where that is unknown."""
+
+_SAME, _OTHER, _SINGLE = 1e-5, 1e-3, 0.05
+"""Shares of pairs of strangers at whose cosines faces are joined or parted (see ``Likeness``)."""
+
+
+@dataclass(slots=True)
+class VideoReport:
+    """What became of a video: frames looked at, seconds that they span, faces found in them, shots,
+    sequences given, and how many faces followed gave none, by reason. ``remarks`` say what was odd
+    in the file, or that no face was found."""
+
+    frames: int = 0
+    seconds: float = 0.0
+    faces: int = 0
+    shots: int = 1
+    sequences: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+class VideoSequences:
+    """The sequences of an open video, given as they end; ``report`` grows meanwhile.
+
+    To be walked through once. The pipeline's recipe is one of ``video_recipe``. One of ``every`` so
+    many frames is looked at, of the first ``seconds``. With ``flawed`` faces that cannot be judged
+    are given too, as sequences without vectors whose ``flaw`` says why.
+    """
+
+    def __init__(
+        self,
+        video: VideoSource,
+        pipeline: Pipeline,
+        settings: SequenceSettings | None = None,
+        *,
+        every: int = 1,
+        seconds: float | None = None,
+        flawed: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        self.report = VideoReport()
+        self._video, self._pipeline = video, pipeline
+        self._settings = settings or SequenceSettings()
+        self._flawed, self._progress = flawed, progress
+        self._frames = video.frames(every, seconds)
+        expected = video.info.frames
+        if expected is not None and seconds is not None and video.info.duration:
+            expected = round(expected * min(1.0, seconds / video.info.duration))
+        self._expected = None if expected is None else max(1, expected // every)
+        self._joiner = Joiner(self._settings, likeness_of(pipeline))
+
+    def __iter__(self) -> Iterator[FaceSequence]:
+        report, tracker, shots = self.report, Tracker(self._settings), Shots()
+        ended: deque[Future[list[Piece]]] = deque()
+        with ThreadPoolExecutor(thread_count(None) + 1) as executor:
+            try:
+                for frame, faces in found_faces(self._frames, self._pipeline, executor):
+                    cut = shots.begins(frame.pixels)
+                    full: np.ndarray | None = None
+                    for seen, track in zip(
+                        faces, tracker.update(frame.time, faces, cut), strict=True
+                    ):
+                        if track.wants(seen):
+                            full = frame.full() if full is None else full
+                            track.keep(seen, patch_of(full, seen))
+                    ended += [executor.submit(self._pieces, one) for one in tracker.ended()]
+                    if cut:
+                        report.shots += 1
+                        self._take(ended, everything=True)
+                        yield from self._give(self._joiner.all())
+                    else:
+                        self._take(ended)
+                        starts = [one.seen[0].time for one in tracker.active]
+                        if not ended:
+                            yield from self._give(self._joiner.ready(frame.time, starts))
+                    report.frames += 1
+                    report.seconds = frame.time
+                    report.faces += len(faces)
+                    if self._progress is not None:
+                        self._progress(report.frames, self._expected)
+                ended += [executor.submit(self._pieces, one) for one in tracker.ended(True)]
+                self._take(ended, everything=True)
+                yield from self._give(self._joiner.all())
+            finally:
+                executor.shutdown(wait=True, cancel_futures=True)
+        report.remarks += self._video.remarks
+        if not report.faces:
+            report.remarks.append(f"{self._video.name}: no face was found")
+
+    def _take(self, ended: deque[Future[list[Piece]]], everything: bool = False) -> None:
+        """Join the pieces of tracks that are embedded by now, or wait for all."""
+        while ended and (everything or ended[0].done()):
+            for piece in ended.popleft().result():
+                self._joiner.add(piece)
+
+    def _give(self, pieces: list[Piece]) -> Iterator[FaceSequence]:
+        for piece in pieces:
+            flaw = self._flaw(piece)
+            if flaw is None:
+                self.report.sequences += 1
+                yield sequence_of(piece)
+                continue
+            self.report.left_out[flaw] = self.report.left_out.get(flaw, 0) + 1
+            if self._flawed:
+                yield FaceSequence(
+                    piece.seen, (), np.empty((0, 0), np.float32), np.empty(0, np.float32), 0.0, flaw
+                )
+
+    def _flaw(self, piece: Piece) -> str | None:
+        """Why a piece makes no sequence that can be compared."""
+        settings = self._settings
+        if piece.end - piece.start < settings.min_seconds:
+            return "too_short"
+        if piece.crops:
+            return None
+        if all(one.box.side < settings.min_size for one in piece.seen):
+            return "too_small"
+        return piece.flaw or "turned_away"
+
+    def _pieces(self, track: Track) -> list[Piece]:
+        """A track with its best faces embedded, parted where it goes over to another person."""
+        kept = sorted(track.kept.values(), key=lambda one: one[0].time)
+        found = self._pipeline.look(
+            [patch for _, (patch, _) in kept],
+            known=[[face] for _, (_, face) in kept],
+            chips=True,
+        )
+        judged = []
+        flaw = None
+        for (seen, _), one in zip(kept, found, strict=True):
+            pixels = one.or_raise().chips[0].pixels
+            flaw = one.flaws[0] or unfit(one.faces[0], pixels)
+            if flaw is None:
+                judged.append((seen, pixels, one.vectors[0]))
+        crops = tuple(Crop(seen.time, seen.quality, pixels) for seen, pixels, _ in judged)
+        vectors = np.array([vector for *_, vector in judged], np.float32)
+        piece = Piece(tuple(track.seen), tuple(track.ease), crops, vectors, flaw)
+        return parted(piece, self._joiner.likeness)
+
+
+def likeness_of(pipeline: Pipeline) -> Likeness:
+    """What is alike in the space of a pipeline, by its table of pairs, if there is one."""
+    try:
+        table = thresholds.load(str(pipeline.space))
+    except ModelMissing:
+        return Likeness()
+    least, most = table.fars[-1], table.fars[0]
+    same, other, single = (
+        table.cosine_at(min(most, max(least, far))) for far in (_SAME, _OTHER, _SINGLE)
+    )
+    return Likeness(same, other, single)
