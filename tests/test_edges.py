@@ -55,6 +55,7 @@ def commands_of(root: Path) -> dict[str, list[object]]:
         "find": ["--knowns", root / "photos", "--unknowns", root / "again", "--results",
                  root / ESC / "r", "--jobs", 1, *rates],
         "evaluate": ["openset", root / ESC / "none", "-o", root / ESC / "v"],
+        "video": ["index", root / ESC / "none.mp4", "--db", root / "database"],
         "cohort": ["build", root / ESC / "none"],
         "models": ["path", ESC],
         "demo": ["-o", photo],

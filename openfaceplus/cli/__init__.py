@@ -16,6 +16,7 @@ COMMANDS = {
     "verify": "say whether two photos show one person",
     "whois": "find a person in a folder with one photo each",
     "find": "find one person in a pile of photos",
+    "video": "find the same people again through videos",
     "cohort": "strangers of your own that make rates surer",
     "evaluate": "measure error rates on photos of your own",
     "models": "list, fetch and locate model files",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,7 +47,9 @@ def add(modes: Any) -> None:
     mode.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="a file that ends in .csv, .json or .vtt"
     )
-    mode.add_argument("--format", choices=FORMATS, help="of the output (default: as FILE ends, csv)")
+    mode.add_argument(
+        "--format", choices=FORMATS, help="of the output (default: as FILE ends, csv)"
+    )
     options.add_overwrite(mode)
     add_mode(
         modes, "suggestions", _suggestions,
@@ -206,17 +209,19 @@ def _suggestions(args: argparse.Namespace) -> int:
     if not found:
         say("No suggestions.")
     for one in found:
-        who = one.name or f"person {one.person}"
-        own = owners.get(one.sequence)
-        say(f"{one.score:.3f}  sequence {one.sequence} ({one.video}, {clock(one.start)}), person "
-            f"{own}, may be {who}: merge {one.person} {own}, or not {one.sequence} {one.person}")  # fmt: skip
+        own, where = owners.get(one.sequence), f"{one.video}, {clock(one.start)}"
+        say(
+            f"{one.score:.3f}  sequence {one.sequence} ({where}) of person {own} may be "
+            f"{one.name or f'person {one.person}'}",
+            f"       yes: merge {one.person} {own}   no: not {one.sequence} {one.person}",
+        )
     return common.OK
 
 
 def _report(args: argparse.Namespace) -> int:
     from openfaceplus.database import connect
-    from openfaceplus.stages.video_search import contents
     from openfaceplus.stages.video_report import write
+    from openfaceplus.stages.video_search import contents
 
     with connect(args.db) as db:
         page = write(contents(db), args.output)
@@ -248,25 +253,19 @@ def _list(args: argparse.Namespace) -> int:
 def video_of(database: Any, text: str) -> int:
     """The id of a video that is given by its path, as it was named or any other way to it, or by
     its file name where only one has that. Raises UsageError if there is none."""
-    import os
-
     from openfaceplus.errors import UsageError
     from openfaceplus.words import nearest
 
     videos = database.videos.all()
-    for same in (
-        lambda path: path == text,
-        lambda path: os.path.realpath(path) == os.path.realpath(text),
-        lambda path: os.path.basename(path) == text,
-    ):
-        found = [one for one in videos if same(one.path)]
+    ways: tuple[Callable[[str], str], ...] = (str, os.path.realpath, os.path.basename)
+    for way in ways:
+        wanted = text if way is os.path.basename else way(text)
+        found = [one for one in videos if way(one.path) == wanted]
         if len(found) == 1:
             return int(found[0].id)
         if found:
-            names = ", ".join(one.path for one in found)
-            raise UsageError(f"{text!r} is any of {names}", remedy="give its path", field="video")
-    raise UsageError(
-        f"the video {text!r} was not indexed", field="video",
-        remedy=nearest(text, [os.path.basename(one.path) for one in videos]) if videos
-        else "index videos first",
-    )  # fmt: skip
+            these = ", ".join(one.path for one in found)
+            raise UsageError(f"{text!r} is any of {these}", remedy="give its path", field="video")
+    names = [os.path.basename(one.path) for one in videos]
+    remedy = nearest(text, names) if names else "index videos first"
+    raise UsageError(f"the video {text!r} was not indexed", remedy=remedy, field="video")

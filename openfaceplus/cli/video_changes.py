@@ -43,7 +43,9 @@ def add(modes: Any) -> None:
         "  openfaceplus video undo\n  openfaceplus video undo 41",
     )  # fmt: skip
     mode.add_argument("event", nargs="?", type=int, metavar="EVENT", help="see video log")
-    add_mode(modes, "log", _log, "all that was decided and said, in order", "  openfaceplus video log")
+    add_mode(
+        modes, "log", _log, "all that was decided and said, in order", "  openfaceplus video log"
+    )
     mode = add_mode(
         modes, "recluster", _recluster,
         "decide afresh who is whom, but for what you put right",
@@ -66,7 +68,7 @@ def add(modes: Any) -> None:
     )
 
 
-def add_far(to: argparse.ArgumentParser) -> None:
+def add_far(to: Any) -> None:
     """The rate at which people are joined."""
     from openfaceplus.cli.options import rate
 
@@ -108,7 +110,9 @@ def _merge(args: argparse.Namespace) -> int:
         kept, gone = person_of(db, args.person), person_of(db, args.other)
         event = db.commands.merge(kept, gone)
     return _done(
-        args, {"person": kept, "merged": gone, "event": event}, f"Person {gone} is person {kept} now."
+        args,
+        {"person": kept, "merged": gone, "event": event},
+        f"Person {gone} is person {kept} now.",
     )
 
 
@@ -155,7 +159,7 @@ def _log(args: argparse.Namespace) -> int:
         events = db.commands.events()
     if args.json:
         print_json([
-            {"event": one.id, "at": one.at.isoformat(), "author": one.author,
+            {"event": one.id, "at": str(one.at), "author": one.author,
              "command": one.command, "undoes": one.undoes,
              "changes": [list(change) for change in one.changes]} for one in events
         ])  # fmt: skip
@@ -163,7 +167,7 @@ def _log(args: argparse.Namespace) -> int:
     for one in events:
         by = "" if one.author is None else f" by {one.author}"
         of = "" if one.undoes is None else f" of {one.undoes}"
-        say(f"{one.id:>6}  {one.at:%Y-%m-%d %H:%M:%S}  {one.command}{of}{by}: "
+        say(f"{one.id:>6}  {str(one.at)[:19]}  {one.command}{of}{by}: "
             f"{counted(len(one.changes), 'change')}")  # fmt: skip
     return common.OK
 

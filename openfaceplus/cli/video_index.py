@@ -138,10 +138,13 @@ def _conclude(args: argparse.Namespace, results: list[Indexed], named: int) -> i
         })  # fmt: skip
     else:
         known = sum(one.name is not None for one in people)
-        say("", f"{counted(len(people), 'person', 'people')} over all videos, {known} with a name"
-            + (f" ({named} named just now)" if named else "")
-            + (f"; {counted(len(suggestions), 'suggestion')}" if suggestions else "")
-            + ". See openfaceplus video people, or make a page: video report -o report/")  # fmt: skip
+        just = f" ({named} just now)" if named else ""
+        open_ = f"; {counted(len(suggestions), 'suggestion')}" if suggestions else ""
+        say(
+            "",
+            f"{counted(len(people), 'person', 'people')} over all videos, {known} with a name"
+            f"{just}{open_}. See openfaceplus video people, or video report -o report/",
+        )
     if failed == len(results) and failed:
         return common.CANNOT
     return common.SOME_FAILED if failed else common.OK

@@ -67,14 +67,23 @@ class Reader:
         )
         return [appearance(row) for row in rows]
 
+    def count(self, space: Space | str) -> int:
+        """How many sequences of a space there are."""
+        rows = self._db.rows(
+            "SELECT count(sequence) FROM vector JOIN space ON space.id = space WHERE name = %s",
+            (str(space),),
+        )
+        return int(rows[0][0])
+
     def sequences(
         self,
         space: Space | str,
         ids: Iterable[int] | None = None,
         person: int | None = None,
         video: int | None = None,
+        undecided: bool = False,
     ) -> Descriptors:
-        """The descriptors of a space, or those of some sequences, a person or a video."""
+        """The descriptors of a space, or those of some sequences, a person, a video, or nobody."""
         rows = self._db.rows(
             "SELECT s.id, x.value, s.video, s.starts, s.ends, coalesce(a.person, 0), "
             "coalesce(a.fixed, false), s.quality, s.spread "
@@ -83,9 +92,11 @@ class Reader:
             "WHERE x.space = (SELECT id FROM space WHERE name = %(space)s) "
             "AND (%(person)s::integer IS NULL OR a.person = %(person)s) "
             "AND (%(video)s::integer IS NULL OR s.video = %(video)s) "
-            "AND (%(some)s::bigint[] IS NULL OR s.id = ANY(%(some)s)) ORDER BY s.id",
+            "AND (%(some)s::bigint[] IS NULL OR s.id = ANY(%(some)s)) "
+            "AND (NOT %(undecided)s OR a.person IS NULL) ORDER BY s.id",
             {
                 "space": str(space),
+                "undecided": undecided,
                 "person": person,
                 "video": video,
                 "some": None if ids is None else list(ids),

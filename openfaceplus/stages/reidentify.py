@@ -1,4 +1,4 @@
-"""Whose the sequences in a database are: linked to each other and to known people, over all videos."""
+"""Whose the sequences in a database are: linked to each other and to known people."""
 
 from __future__ import annotations
 
@@ -92,10 +92,8 @@ def _decide(
     ]
     if dry_run:
         return moves
-    joins = [
-        Join(numbers[i], people[i], *map(_finite, (linked.score[i], linked.before[i], linked.after[i])))
-        for i in moved.tolist()
-    ]
+    values = np.stack([linked.score, linked.before, linked.after], axis=1)
+    joins = [Join(numbers[i], people[i], *map(_finite, values[i])) for i in moved.tolist()]
     there = np.flatnonzero(np.isfinite(linked.after)).tolist()
     cohesion = {people[i]: float(linked.after[i]) for i in there}
     suggestions = [

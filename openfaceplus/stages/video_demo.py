@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,7 +29,7 @@ _RATE, _SECONDS = 25, 3
 
 
 def make_clips(photos: Path, folder: Path) -> list[Path]:
-    """Write the clips into ``folder`` from the sample photos that lie in ``photos``; their paths."""
+    """Write the clips into ``folder`` from the sample photos in ``photos``; their paths."""
     made = []
     for name, sources in CLIPS.items():
         shots = [read_photo(photos / source).pixels for source in sources]
@@ -38,14 +39,14 @@ def make_clips(photos: Path, folder: Path) -> list[Path]:
     return made
 
 
-def write_clip(path: Path, frames: object, rate: int = _RATE) -> None:
+def write_clip(path: Path, frames: Iterable[np.ndarray], rate: int = _RATE) -> None:
     """Write frames, (height, width, 3) RGB uint8, as an MP4 file."""
     import av
 
     with atomic_write(path) as file, av.open(file, "w", format="mp4") as container:
         container.metadata["comment"] = MARK
         stream = None
-        for number, pixels in enumerate(frames):  # type: ignore[call-overload]
+        for number, pixels in enumerate(frames):
             if stream is None:
                 stream = container.add_stream("libx264", rate=rate, options={"crf": "20"})
                 stream.height, stream.width = pixels.shape[:2]

@@ -1,4 +1,4 @@
-"""Videos in, their sequences in a database: claimed, followed, written once, and linked to people."""
+"""Videos in, their sequences in a database: followed, written once, and linked to people."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.database import connect
 from openfaceplus.database.rows import VideoFile
+from openfaceplus.database.search import index as make_indexes
 from openfaceplus.errors import DatabaseError, OpenFacePlusError, VideoClaimed, VideoError
 from openfaceplus.files import shown
 from openfaceplus.pipeline import Pipeline
@@ -29,7 +30,6 @@ from openfaceplus.video.opening import is_live, walk_videos
 from openfaceplus.video.source import VideoSource, open_video
 
 if TYPE_CHECKING:
-    from openfaceplus.database.connection import Database
     from openfaceplus.sequences import FaceSequence
 
 _BATCH = 64  # sequences that are written at once
@@ -135,7 +135,7 @@ def index(
             results.append(one)
             tell(one)
         reidentify(db, space, options.far)
-        db.index()
+        make_indexes(db)
     return results
 
 
