@@ -135,12 +135,12 @@ def _check_addresses() -> None:
 
 
 @contextmanager
-def progress(label: str, total: int, unit: str = "photos") -> Iterator[Callable[[], object]]:
+def progress(label: str, total: int) -> Iterator[Callable[[], object]]:
     """A bar with rate and time left on standard error, once two seconds have passed."""
     from tqdm import tqdm
 
     with tqdm(
-        total=total, desc=label, unit=f" {unit}", delay=2, dynamic_ncols=True,
+        total=total, desc=label, unit=" photos", delay=2, dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 10,
         disable=total == 0,
     ) as bar:  # fmt: skip

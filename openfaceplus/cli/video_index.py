@@ -86,11 +86,9 @@ def _index(args: argparse.Namespace) -> int:
 
     def tell(one: Indexed) -> None:
         bar.close()
-        advance()
         _tell(one, args.json)
 
-    with common.progress("index", len(videos) if len(videos) > 1 else 0, "videos") as advance:
-        results = index(videos, args.db, chosen, jobs=args.jobs, watch=bar, tell=tell)
+    results = index(videos, args.db, chosen, jobs=args.jobs, watch=bar, tell=tell)
     named = _names(args, model)
     return _conclude(args, results, named)
 
@@ -102,7 +100,7 @@ def _tell(one: Indexed, as_json: bool) -> None:
     if as_json:
         return
     if one.error is not None:
-        say(f"{one.error.problem}; {one.error.remedy}", file=sys.stderr)
+        say("; ".join(filter(None, (one.error.problem, one.error.remedy))), file=sys.stderr)
     elif one.status == "kept":
         say(f"{one.video}: indexed before, {counted(one.sequences, 'sequence')}")
     else:

@@ -151,7 +151,7 @@ def merge(draft: Draft, kept: int, gone: int) -> None:
     draft.need(gone)
     if kept == gone:
         raise UsageError(f"person {kept} cannot be merged with themselves", field="person")
-    for sequence in draft.of(gone):
+    for sequence in [*draft.of(kept), *draft.of(gone)]:  # later decisions part neither from it
         value = draft.get("assignment", sequence)
         draft.assign(sequence, value._replace(person=kept, fixed=True))
     for template, owner in list(draft.state["template"].items()):
