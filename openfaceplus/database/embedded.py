@@ -186,8 +186,9 @@ class Server:
         programs = programs_for(user)
         if not self._data.exists():
             self._create(programs, user)
-        # Whoever wrote this has gone, or the lock would be held, and its number may be another's.
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        # Whoever wrote these has gone, or the lock would be held, and its number may be another's.
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self._data / name).unlink(missing_ok=True)
         with contextlib.ExitStack() as stack:
             clients = self._open("clients", stack)  # opened anew: a lock of the watcher's own
             log = self._open("log", stack)
