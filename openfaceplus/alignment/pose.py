@@ -91,7 +91,8 @@ def poses(points: np.ndarray, corners: bool = False) -> np.ndarray:
 
     They are 68, or five as detectors find them (eyes, tip of the nose, corners of the mouth, see
     ``Face``), or with ``corners`` dlib's five (corners of the eyes, base of the nose), of which
-    pitch is less sure, and a head turned and raised by more than 30 degrees may be seen wrongly. The head is first leant (roll), then raised (pitch), then turned (yaw).
+    pitch is less sure, and a head turned and raised by more than 30 degrees may be seen wrongly.
+    The head is first leant (roll), then raised (pitch), then turned (yaw).
     Raises UsageError for other landmarks.
     """
     points = np.asarray(points, float)
