@@ -91,7 +91,8 @@ def poses(points: np.ndarray, corners: bool = False) -> np.ndarray:
 
     They are 68, or five as detectors find them (eyes, tip of the nose, corners of the mouth, see
     ``Face``), or with ``corners`` dlib's five (corners of the eyes, base of the nose), of which
-    pitch is less sure. The head is first leant (roll), then raised (pitch), then turned (yaw).
+    pitch is less sure, and a head turned and raised by more than 30 degrees may be seen wrongly.
+    The head is first leant (roll), then raised (pitch), then turned (yaw).
     Raises UsageError for other landmarks.
     """
     points = np.asarray(points, float)
@@ -99,6 +100,8 @@ def poses(points: np.ndarray, corners: bool = False) -> np.ndarray:
         raise UsageError(
             f"a pose needs 5 or 68 landmarks a face, not an array {points.shape}", field="points"
         )
+    if not len(points):
+        return np.empty((0, 3))
     if points.shape[1] == 68:
         eyes = [points[:, part].mean(1) for part in _EYES]
         points = np.stack([*eyes, points[:, _NOSE], *points[:, _MOUTH].swapaxes(0, 1)], 1)
@@ -128,6 +131,7 @@ def _fitted(points: np.ndarray, face: _Face) -> np.ndarray:
         gradient[:, 4:, 0] += _NOISE**2 * shape
         step = np.linalg.solve(across @ across.swapaxes(1, 2) + prior, gradient)[..., 0]
         turn, shape = turn - step[:, :4], shape - step[:, 4:]
+    turn[:, 0] += 1e-9  # points that are all in one place look ahead
     w, x, y, z = (turn / np.linalg.norm(turn, axis=1, keepdims=True)).T
     rotations: np.ndarray = np.array(
         [
