@@ -37,7 +37,7 @@ class SequenceRule:
     of_strangers: np.ndarray
     data: str
     far: float
-    strict: float = 0.393
+    strict: float = 0.4
 
     @classmethod
     def of(cls, cohorts: Sequence[Cohort], dimensions: int, far: float = FAR) -> SequenceRule:
