@@ -79,6 +79,11 @@ class FaceSequence:
         return self.seen[-1].time
 
     @property
+    def evidence(self) -> float:
+        """How much there is to tell whose it is: the sum of the crops' qualities."""
+        return sum(crop.quality for crop in self.crops)
+
+    @property
     def pose(self) -> Pose | None:
         """The mean pose, None where none is known."""
         known = [one.pose for one in self.seen if one.pose is not None]

@@ -27,6 +27,9 @@ def add(modes: Any) -> None:
         "  openfaceplus video appearances --video holiday/beach.mp4",
     )  # fmt: skip
     mode.add_argument("--person", metavar="PERSON", help="a person's number or name")
+    mode.add_argument(
+        "--all", action="store_true", help="also faces too poor to tell whose they are"
+    )
     mode.add_argument("--video", metavar="VIDEO", help="a video as it was named, or its file name")
     mode = add_mode(
         modes, "search", _search, "where the person in a photo was seen, most alike first",
@@ -129,6 +132,8 @@ def _appearances(args: argparse.Namespace) -> int:
         person = None if args.person is None else person_of(db, args.person)
         video = None if args.video is None else video_of(db, args.video)
         found = db.read.appearances(person=person, video=video)
+    if not args.all:
+        found = [one for one in found if one.person is not None]
     _print(found, args.json)
     return common.OK
 
@@ -157,7 +162,7 @@ def _print(appearances: Sequence[Appearance], as_json: bool) -> None:
         say("No appearances.")
     for one in appearances:
         like = "" if one.likeness is None else f"{one.likeness:.3f}  "
-        who = one.name or ("not decided yet" if one.person is None else f"person {one.person}")
+        who = one.name or ("nobody" if one.person is None else f"person {one.person}")
         faces, at = counted(one.faces, "face"), f"{clock(one.start)} to {clock(one.end)}"
         say(f"{like}{one.video}  {at}  {who}  ({faces}, sequence {one.sequence})")
 
@@ -180,7 +185,7 @@ def _timeline(args: argparse.Namespace) -> int:
         )  # fmt: skip
     with connect(args.db) as db:
         found = db.read.appearances(video=video_of(db, args.video))
-    rows = [one.to_dict() for one in found]
+    rows = [one.to_dict() for one in found if one.person is not None]
     if form == "json" and output is None:
         print_json(rows)
         return common.OK

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 APPEARANCE = """
 SELECT a.person, p.name, v.path, s.id, s.starts, s.ends, s.faces, a.score, s.yaw, s.pitch, s.roll,
-    v.id, coalesce(a.fixed, false), s.quality
+    v.id, coalesce(a.fixed, false), s.evidence
 FROM sequence s JOIN video v ON v.id = s.video
 LEFT JOIN assignment a ON a.sequence = s.id LEFT JOIN person p ON p.id = a.person
 """
@@ -86,7 +86,7 @@ class Reader:
         """The descriptors of a space, or those of some sequences, a person, a video, or nobody."""
         rows = self._db.rows(
             "SELECT s.id, x.value, s.video, s.starts, s.ends, coalesce(a.person, 0), "
-            "coalesce(a.fixed, false), s.quality, s.spread "
+            "coalesce(a.fixed, false), s.evidence, s.spread "
             "FROM vector x JOIN sequence s ON s.id = x.sequence "
             "LEFT JOIN assignment a ON a.sequence = s.id "
             "WHERE x.space = (SELECT id FROM space WHERE name = %(space)s) "
@@ -155,7 +155,7 @@ def appearance(row: Sequence[Any]) -> Appearance:
 def _descriptors(rows: Sequence[Sequence[Any]]) -> Descriptors:
     import numpy as np
 
-    ids, vectors, videos, starts, ends, people, fixed, quality, spread = (
+    ids, vectors, videos, starts, ends, people, fixed, evidence, spread = (
         zip(*rows, strict=True) if rows else [()] * 9
     )
     return Descriptors(
@@ -166,7 +166,7 @@ def _descriptors(rows: Sequence[Sequence[Any]]) -> Descriptors:
         np.array(ends, np.float64),
         np.array(people, np.int64),
         np.array(fixed, bool),
-        np.array(quality, np.float32),
+        np.array(evidence, np.float32),
         np.array(spread, np.float32),
     )
 

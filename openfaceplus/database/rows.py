@@ -74,8 +74,9 @@ class Appearance:
     """A sequence: who, where, when in seconds, how many faces, and the mean pose in degrees.
 
     ``score`` is what joined it to the person, None for their first sequence and where a user
-    decided (``fixed``); ``likeness`` the cosine to what was searched for. Who is None where nothing
-    was decided yet.
+    decided (``fixed``); ``evidence`` how much there is to tell whose it is, the sum of its crops'
+    qualities; ``likeness`` the cosine to what was searched for. Who is None where nothing was
+    decided.
     """
 
     person: int | None
@@ -91,12 +92,12 @@ class Appearance:
     roll: float | None
     video_id: int
     fixed: bool
-    quality: float
+    evidence: float
     likeness: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        left_out = {"video_id", "fixed", "quality"}
+        left_out = {"video_id", "fixed", "evidence"}
         if self.likeness is None:
             left_out.add("likeness")
         return {k: v for k, v in asdict(self).items() if k not in left_out}
@@ -105,7 +106,8 @@ class Appearance:
 @dataclass(frozen=True, slots=True, eq=False)
 class Descriptors:
     """Sequences with (n, dimensions) float32 vectors of unit length, and per sequence: its video's
-    id, when it starts and ends, its person (0: nobody yet), and whether a user decided that."""
+    id, when it starts and ends, its person (0: nobody yet), whether a user decided that, how much
+    there is to tell (the sum of its crops' qualities) and how far its vectors are spread."""
 
     sequences: np.ndarray
     vectors: np.ndarray
@@ -114,7 +116,7 @@ class Descriptors:
     ends: np.ndarray
     people: np.ndarray
     fixed: np.ndarray
-    quality: np.ndarray
+    evidence: np.ndarray
     spread: np.ndarray
 
 

@@ -30,7 +30,7 @@ SELECT v.id, v.path, v.hash, v.settings, p.name, v.duration, v.rate, v.width, v.
     (SELECT count(*) FROM sequence s WHERE s.video = v.id)
 FROM video v JOIN space p ON p.id = v.space
 """
-_SEQUENCE = "id, video, starts, ends, faces, yaw, pitch, roll, quality, spread"
+_SEQUENCE = "id, video, starts, ends, faces, yaw, pitch, roll, evidence, spread"
 _FACE = 'sequence, at, "left", top, "right", bottom, points, yaw, pitch, roll, score, quality'
 _CROP = "sequence, at, quality, jpeg, vector"
 _VECTOR = "space, video, sequence, value"
@@ -194,10 +194,8 @@ def _check(sequences: Sequence[FaceSequence], dimensions: int) -> None:
 
 
 def _sequence_row(number: int, video: int, sequence: FaceSequence) -> tuple[Any, ...]:
-    seen = sequence.seen
-    quality = sum(one.quality for one in seen) / len(seen)
-    return (number, video, float(sequence.start), float(sequence.end), len(seen),
-            *_angles(sequence.pose), float(quality), float(sequence.spread))  # fmt: skip
+    return (number, video, float(sequence.start), float(sequence.end), len(sequence.seen),
+            *_angles(sequence.pose), float(sequence.evidence), float(sequence.spread))  # fmt: skip
 
 
 def _face_row(number: int, seen: Seen) -> tuple[Any, ...]:

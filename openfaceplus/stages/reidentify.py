@@ -21,6 +21,8 @@ FAR = 0.01
 """Of a hundred strangers' sequences one may be taken for somebody known, unless told otherwise."""
 MOST = 20_000
 """Sequences that are linked all together; of more, the new ones with those most like them."""
+FOUNDING = 0.6
+"""The evidence, a sum of crops' qualities, that makes somebody new: one blurred face does not."""
 _NEIGHBOURS = 20  # most like each new one, whose people are then looked at whole
 
 
@@ -81,7 +83,7 @@ def _decide(
     rule = SequenceRule.of(cohort.find(space), held.vectors.shape[1], far)
     given = _given(db, held)
     linked = how(given, rule)
-    moved = np.flatnonzero(linked.person != given.person)
+    moved = np.flatnonzero((linked.person != given.person) & _founded(linked.person, held))
     numbers = held.sequences.tolist()
     # What linking counts on from the largest number is new, and negative until it is written.
     known = {*held.people.tolist()}
@@ -96,10 +98,13 @@ def _decide(
     joins = [Join(numbers[i], people[i], *map(_finite, values[i])) for i in moved.tolist()]
     there = np.flatnonzero(np.isfinite(linked.after)).tolist()
     cohesion = {people[i]: float(linked.after[i]) for i in there}
+    founded = {people[i] for i in np.flatnonzero(_founded(linked.person, held)).tolist()}
+    cohesion = {person: value for person, value in cohesion.items() if person in founded}
     suggestions = [
         Suggest(numbers[one.sequence], people[linked.person.tolist().index(one.person)], one.score)
         for one in linked.suggestions
     ]
+    suggestions = [one for one in suggestions if one.person in founded]
     recorded = db.commands.record(joins, suggestions, cohesion)
     return [
         Move(one.sequence, one.before, recorded.people.get(one.after, one.after), one.score)
@@ -114,12 +119,21 @@ def _given(db: Database, held: Descriptors) -> Sequences:
     refused = [(row[s], p) for s, p in db.read.pairs_apart() if s in row]
     return Sequences(
         held.vectors,
-        np.ones(len(person)),
+        held.evidence,
         person,
         held.fixed | _standing_for_names(db, held),
         together(held.videos, held.starts, held.ends),
         np.array(refused, int).reshape(-1, 2),
     )
+
+
+def _founded(person: np.ndarray, held: Descriptors) -> np.ndarray:
+    """(n,) whether the person that a sequence is given to is known, or there is enough to tell that
+    they are somebody."""
+    _, whose = np.unique(person, return_inverse=True)
+    enough = np.bincount(whose, held.evidence) >= FOUNDING
+    founded: np.ndarray = enough[whose] | np.isin(person, held.people[held.people > 0])
+    return founded
 
 
 def _standing_for_names(db: Database, held: Descriptors) -> np.ndarray:
@@ -129,7 +143,7 @@ def _standing_for_names(db: Database, held: Descriptors) -> np.ndarray:
     for one in db.read.people():
         mine = np.flatnonzero(held.people == one.person)
         if one.name is not None and len(mine):
-            chosen[mine[held.quality[mine].argmax()]] = True
+            chosen[mine[held.evidence[mine].argmax()]] = True
     return chosen
 
 

@@ -30,7 +30,8 @@ def search(
     max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
 ) -> list[Appearance]:
-    """The ``top`` sequences most like the most prominent face of a photo, best first.
+    """The ``top`` sequences most like the most prominent face of a photo, best first, but for those
+    too poor to tell whose they are.
 
     No video is decoded. Raises PhotoError for a photo that cannot be used, UsageError if nothing
     was indexed with that embedding.
@@ -39,7 +40,8 @@ def search(
     (found,) = pipeline.look([photo], largest=True, max_pixels=max_pixels)
     if not found.or_raise().faces:
         raise NoFace(f"{name_of(photo)}: no face found")
-    return db.search(found.vectors[0], pipeline.space, k=top, video=video)
+    near = db.search(found.vectors[0], pipeline.space, k=2 * top + 20, video=video)
+    return [one for one in near if one.person is not None][:top]
 
 
 def contents(db: Database) -> Contents:

@@ -33,7 +33,7 @@ CREATE TABLE sequence (
     yaw real,
     pitch real,
     roll real,
-    quality real NOT NULL,
+    evidence real NOT NULL,
     spread real NOT NULL
 );
 CREATE INDEX sequence_video ON sequence (video, starts);
