@@ -64,7 +64,8 @@ class Commands:
                 draft.need(person)
             left_out = _join(draft, joins, given)
             for person, value in cohesion.items():
-                draft.set("cohesion", given.get(person, person), _finite(value))
+                if draft.get("person", given.get(person, person)):
+                    draft.set("cohesion", given.get(person, person), _finite(value))
             for one in suggestions:
                 _suggest(draft, one, given.get(one.person, one.person))
             # All sequences of somebody new may have been left out.
@@ -77,13 +78,6 @@ class Commands:
         """Call a person by a name, which nobody else may have; None takes it away."""
         text = _proper(name)
         with self._ledger.one_at_a_time():
-            taken = self._db.rows("SELECT id FROM person WHERE name = %s", (text,))
-            if taken and taken[0][0] != person:
-                raise UsageError(
-                    f"{text} is the name of person {taken[0][0]}",
-                    remedy="merge the two, or choose another name",
-                    field="name",
-                )
             draft = self._ledger.draft([person])
             history.name(draft, person, text)
             return self._ledger.append("name", draft.changes, author or user_name())
@@ -185,16 +179,20 @@ def _join(draft: Draft, joins: Sequence[Join], given: Mapping[int, int]) -> list
         if old is not None and old.person != person:
             left.add(old.person)
         score, before, after = map(_finite, (join.score, join.before, join.after))
-        draft.assign(join.sequence, Assignment(person, score, before, after))
-        draft.set("cohesion", person, after)
+        new = Assignment(person, score, before, after)
+        if new != old:
+            draft.assign(join.sequence, new)
+            draft.set("cohesion", person, after)
     draft.sweep(left)
     return left_out
 
 
 def _suggest(draft: Draft, one: Suggest, person: int) -> None:
+    """Draft a suggestion, unless it is settled or the joins left nothing of the person."""
     old = draft.get("assignment", one.sequence)
+    settled = old is not None and (old.fixed or old.person == person)
     refused = draft.get("refusal", (one.sequence, person))
-    if not (refused or (old is not None and (old.fixed or old.person == person))):
+    if draft.get("person", person) and not (refused or settled):
         draft.set("suggestion", (one.sequence, person), float(one.score))
 
 

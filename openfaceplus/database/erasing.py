@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from openfaceplus.database.history import Change, to_json
+from openfaceplus.database.history import Change, Event, to_json
 from openfaceplus.database.ledger import Ledger
 from openfaceplus.database.rows import Receipt
 from openfaceplus.errors import UsageError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BY_SEQUENCE = ("face", "crop", "assignment", "refusal", "suggestion", "vector")
 _VACUUMED = ("vector", "template", "crop", "face", "sequence", "video", "person", "assignment",
              "refusal", "suggestion", "event")  # fmt: skip
+_OTHER_NAMES = "SELECT unnest(ARRAY[name, key]) FROM person WHERE id <> ALL(%s::integer[])"
 _SMALL = 256 << 20
 """Bytes up to which a table is written anew, so that nothing is left in its free space."""
 
@@ -119,16 +120,16 @@ class Erasing:
     def _count(self, table: str, rows: int) -> None:
         self._rows[table] = self._rows.get(table, 0) + rows
 
-    def _scrub(self, *, sequences: set[int] = frozenset(), people: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+    def _scrub(self, sequences: Set[int] = frozenset(), people: Set[int] = frozenset()) -> None:
         """Take out of the log what it says of some sequences or people."""
         if not sequences and not people:
             return
-        for event in self._ledger.events():
-            kept = tuple(
-                change
-                for change in (_without(c, people) for c in event.changes)
-                if not _about(change, sequences, people)
-            )
+        log = self._ledger.events()
+        others = self._db.rows(_OTHER_NAMES, ([*people],))
+        names = _names_of(log, people) - {row[0] for row in others}
+        for event in log:
+            shown = (_without(change, people, names) for change in event.changes)
+            kept = tuple(change for change in shown if not _about(change, sequences, people))
             if kept != event.changes:
                 self._db.run("SET LOCAL openfaceplus.forgetting = 'on'")
                 self._db.run(
@@ -182,23 +183,31 @@ class Erasing:
         return "the server's log of writing was closed; it deletes its earlier files by itself"
 
 
-def _about(change: Change, sequences: set[int], people: set[int]) -> bool:
+def _names_of(log: Iterable[Event], people: Set[int]) -> set[str]:
+    """What people were ever called."""
+    of_theirs = (c for e in log for c in e.changes if c.what in ("name", "key") and c.key in people)
+    return {name for change in of_theirs for name in (change.before, change.after) if name}
+
+
+def _about(change: Change, sequences: Set[int], people: Set[int]) -> bool:
+    """Whether it tells of what is forgotten, or of nothing any more."""
     what, key, before, after = change
+    if before is None and after is None:
+        return True
     if what == "assignment":
-        return key in sequences or (before is None and after is None)
+        return key in sequences
     if what in ("refusal", "suggestion"):
         return key[0] in sequences or key[1] in people
-    if what == "template":
-        return before is None and after is None
-    return key in people
+    return what != "template" and key in people
 
 
-def _without(change: Change, people: set[int]) -> Change:
-    """A change of whose something is, without the people who are forgotten."""
-    if change.what == "assignment":
-        return Change(
-            *change[:2], *(v if v and v.person not in people else None for v in change[2:])
-        )
-    if change.what == "template":
-        return Change(*change[:2], *(v if v not in people else None for v in change[2:]))
-    return change
+def _without(change: Change, people: Set[int], names: Set[str]) -> Change:
+    """A change, without the people that are forgotten and what they were called."""
+    what, key, *values = change
+    if what == "assignment":
+        values = [None if value is None or value.person in people else value for value in values]
+    elif what == "template":
+        values = [None if value in people else value for value in values]
+    elif what in ("name", "key"):
+        values = [None if value in names else value for value in values]
+    return Change(what, key, *values)

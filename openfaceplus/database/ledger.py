@@ -108,10 +108,12 @@ class Ledger:
     ) -> int | None:
         """Write an event and do what it says; returns its id, None if it changes nothing.
 
-        Raises UsageError if two sequences of one person would overlap in time.
+        Raises UsageError if two sequences of one person would overlap in time, or two people have
+        one name.
         """
         if not changes:
             return None
+        self._check_names(changes)
         (found,) = self._db.rows(
             "INSERT INTO event (author, command, undoes, changes) VALUES (%s, %s, %s, %s) "
             "RETURNING id",
@@ -178,6 +180,19 @@ class Ledger:
             + (again if what == "template" else ""),
             _columns(come, len(types)),
         )
+
+    def _check_names(self, changes: Sequence[Change]) -> None:
+        """Nobody else has a name, but for those who lose it in the same event."""
+        new = [c.after for c in changes if c.what == "name" and c.after]
+        own = [c.key for c in changes if c.what == "name"]
+        for person, name in self._db.rows(
+            "SELECT id, name FROM person WHERE name = ANY(%s) AND id <> ALL(%s)", (new, own)
+        ):
+            raise UsageError(
+                f"{name} is the name of person {person}",
+                remedy="merge the two, or choose another name",
+                field="name",
+            )
 
     def _check_overlaps(self, people: set[int]) -> None:
         for person, sequence, before in self._db.rows(_OVERLAPS, (sorted(people),)):

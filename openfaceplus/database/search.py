@@ -9,6 +9,7 @@ from openfaceplus.database.rows import Appearance
 from openfaceplus.database.videos import halfvec
 from openfaceplus.errors import UsageError
 from openfaceplus.faces import Space
+from openfaceplus.gallery.base import checked
 
 if TYPE_CHECKING:
     from openfaceplus.database.connection import Database
@@ -27,7 +28,8 @@ def search(
     video: int | None = None,
 ) -> list[Appearance]:
     """The k sequences most like a (dimensions,) vector, best first, by cosine."""
-    found = dict(nearest(database, "sequence", vector, space, k, video))
+    (one,) = nearest(database, "sequence", vector, space, k, video)
+    found = dict(one)
     rows = database.rows(f"{APPEARANCE} WHERE s.id = ANY(%s)", (list(found),))
     made = [appearance((*row, found[row[3]])) for row in rows]
     return sorted(made, key=lambda one: (-(one.likeness or 0.0), one.sequence))
@@ -36,33 +38,31 @@ def search(
 def nearest(
     database: Database,
     kind: str,
-    vector: Any,
+    vectors: Any,
     space: Space | str,
     k: int,
     video: int | None = None,
-) -> list[tuple[int, float]]:
-    """The k sequences or templates (``kind``) most like a vector: their numbers and cosines."""
-    import numpy as np
-
+) -> list[list[tuple[int, float]]]:
+    """For each of (n, dimensions) vectors the k most alike of a ``kind``, sequences or templates:
+    their numbers and the cosines, best first."""
     number, dimensions = known_space(database, space)
-    probe = np.asarray(vector, np.float32)
-    if probe.shape != (dimensions,) or not np.isfinite(probe).all():
-        raise UsageError(f"a vector of {space} has {dimensions} numbers", field="vector")
+    probes = checked(vectors, dimensions)
     if k < 1:
         raise UsageError(f"k={k}: at least one match can be asked for", field="k")
     within = "" if video is None else "AND video = %(video)s"
-    values = {"probe": halfvec(probe), "k": k, "video": video}
+    query = (
+        f"SELECT {kind}, 1 - (value::halfvec({dimensions}) <=> %(probe)s) FROM vector "
+        f"WHERE space = {number} AND {kind} IS NOT NULL {within} "
+        f"ORDER BY value::halfvec({dimensions}) <=> %(probe)s LIMIT %(k)s"
+    )
     with database.transaction():
         # Without it an index gives up after a few rows of the wrong video.
         database.run("SET LOCAL hnsw.iterative_scan = strict_order")
         database.run(f"SET LOCAL hnsw.ef_search = {min(1000, max(100, 2 * k))}")
-        rows = database.rows(
-            f"SELECT {kind}, 1 - (value::halfvec({dimensions}) <=> %(probe)s) FROM vector "
-            f"WHERE space = {number} AND {kind} IS NOT NULL {within} "
-            f"ORDER BY value::halfvec({dimensions}) <=> %(probe)s LIMIT %(k)s",
-            values,
-        )
-    return [(found, likeness) for found, likeness in rows]
+        return [
+            database.rows(query, {"probe": halfvec(probe), "k": k, "video": video})
+            for probe in probes
+        ]
 
 
 def known_space(database: Database, space: Space | str) -> tuple[int, int]:
