@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from openfaceplus.classify import adapting
 from openfaceplus.classify.cohesion import cohesion
 from openfaceplus.classify.grouping import Groups
 from openfaceplus.classify.sequence_rule import SequenceRule
 
 NEW = -1
 """The person of a sequence that nobody was asked about yet."""
-_ROUNDS = 10
-_ABOVE_OTHERS, _BAND = 0.035, 0.02  # of scores
+_BAND = 10.0  # times as many strangers are among those that are suggested
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +87,15 @@ def recluster(sequences: Sequences, rule: SequenceRule) -> Linked:
 
 def _linked(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Linked:
     groups = _start(sequences, rule, start)
-    if len(groups.members):
-        _grow(groups, rule)
+    if rule.usable:
+        adapting.join(groups)
     living = groups.living()
     person = _numbers(groups, living, sequences)
     before, after = (
         cohesion(sequences.vectors, sequences.person),
         cohesion(sequences.vectors, person),
     )
-    suggestions = _suggestions(groups, living, person, rule) if len(living) > 1 else ()
+    suggestions = _suggestions(groups, person) if rule.usable else ()
     score = _scores(sequences, person, rule)
     return Linked(person, score, before, after, suggestions)
 
@@ -131,30 +131,6 @@ def _of_person(sequences: Sequences, number: int) -> np.ndarray:
     return np.flatnonzero(sure if sure.any() else mine)
 
 
-def _grow(groups: Groups, rule: SequenceRule) -> None:
-    """Merge what is surely alike, then what is alike enough among the people that this leaves."""
-    groups.grow(rule.strict)
-    for _ in range(_ROUNDS):
-        living = len(groups.living())
-        groups.grow(_floor(groups, rule))
-        if len(groups.living()) == living:
-            break
-
-
-def _floor(groups: Groups, rule: SequenceRule) -> float:
-    """The score above which groups are one person, in view of how alike the people here are."""
-    living = groups.living()
-    if len(living) < 2:
-        return rule.strict
-    table = rule.scores(
-        groups.mean[living], groups.typicality[living],
-        groups.mean[living], groups.typicality[living],
-    )  # fmt: skip
-    others = table[np.triu_indices(len(living), 1)]
-    level = float(np.median(others)) + _ABOVE_OTHERS
-    return min(max(level, rule.threshold(groups.mean[living])), rule.strict)
-
-
 def _numbers(groups: Groups, living: np.ndarray, sequences: Sequences) -> np.ndarray:
     """(n,) the number of each sequence's person: of those that its group had, the one that a user
     put right, else that of most of its sequences, else a new one."""
@@ -182,17 +158,15 @@ def _numbers(groups: Groups, living: np.ndarray, sequences: Sequences) -> np.nda
     return person
 
 
-def _suggestions(
-    groups: Groups, living: np.ndarray, person: np.ndarray, rule: SequenceRule
-) -> tuple[Suggestion, ...]:
+def _suggestions(groups: Groups, person: np.ndarray) -> tuple[Suggestion, ...]:
+    """Pairs of people, who are not kept apart, that more strangers would pass for one."""
+    rule = groups.rule
+    floor = rule.threshold(groups.mean[groups.living()], min(_BAND * rule.far, 0.5))
     found = []
-    floor = rule.threshold(groups.mean[living]) - _BAND
-    for score, i, j in groups.nearest(floor):
-        if j in groups.apart[i]:
-            continue
-        small, large = sorted((i, j), key=lambda g: (len(groups.members[g]), -g))
-        rows = groups.members[small]
-        found.append(Suggestion(int(rows.min()), int(person[groups.members[large][0]]), score))
+    for score, i, j in groups.pairs(floor):
+        small, large = sorted((i, j), key=lambda k: len(groups.members[k]))
+        sequence = int(groups.members[small].min())
+        found.append(Suggestion(sequence, int(person[groups.members[large][0]]), score))
     return tuple(found)
 
 
