@@ -28,6 +28,10 @@ PLACE = "OPENFACEPLUS_DB"
 """The environment variable that says which database is used where none is named."""
 
 
+MARK = "openfaceplus-database"
+"""The file that tells a database's folder from others."""
+
+
 def connect(where: str | os.PathLike[str] | None = None) -> Database:
     """Open a database: a folder, with a server of its own, or that of a postgresql:// URL.
 
@@ -57,6 +61,11 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # one without a name
         return "user"
+
+
+def is_database(where: object) -> bool:
+    """Whether it names a database: a server's URL, or a folder that holds one."""
+    return is_url(where) or Path(str(where), MARK).is_file()
 
 
 def is_url(where: object) -> bool:

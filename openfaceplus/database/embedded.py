@@ -29,12 +29,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from openfaceplus.database import watch
+from openfaceplus.database import MARK, watch
 from openfaceplus.database.programs import account, programs_for
 from openfaceplus.errors import DatabaseError, UsageError
 from openfaceplus.files import make_folder, opener, shown, unwritable
 
-MARK = "openfaceplus-database"
 NAME = "openfaceplus"
 """What the server and its only user are called."""
 
