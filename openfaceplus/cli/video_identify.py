@@ -24,7 +24,7 @@ def add(modes: Any) -> None:
         modes, "identify", _identify,
         "write a video with a box and a name at each face, and a table of them",
         "  openfaceplus video identify -m model/ clip.mp4 -o named.mp4\n"
-        "  openfaceplus video identify -m model/ clip.mp4 -o named.mp4 --csv named.csv --far 0.001",
+        "  openfaceplus video identify -m model/ clip.mp4 -o named.mp4 --csv faces.csv --far 0.001",
         database=False,
     )  # fmt: skip
     mode.add_argument("video", metavar="VIDEO", help="a video file")
@@ -37,7 +37,10 @@ def add(modes: Any) -> None:
         help="the video to write, such as out.mp4; sound and times stay as they are",
     )  # fmt: skip
     mode.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write a table with a row a face a frame"
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="where the table goes, a row a face a frame (default: as the video, with .csv)",
     )
     mode.add_argument("--every", type=int, default=1, metavar="N", help="look at each Nth frame")
     mode.add_argument("--seconds", type=float, metavar="S", help="only the first S seconds")
@@ -79,38 +82,39 @@ def _identify(args: argparse.Namespace) -> int:
             doing = what
         bar(f"{what} {name}", done, of)
 
+    table = args.csv or args.output.with_suffix(".csv")
     try:
-        found = identify_video(model, args.video, args.output, args.csv, chosen, watch=watch)
+        found = identify_video(model, args.video, args.output, table, chosen, watch=watch)
     finally:
         bar.close()
     for remark in found.report.remarks:
         say(remark, file=sys.stderr)
     if args.json:
-        print_json(_as_dict(args, found))
+        print_json(_as_dict(args, table, found))
     else:
-        _tell(args, found)
+        _tell(args, table, found)
     return common.OK if found.report.faces else common.SOME_FAILED
 
 
-def _tell(args: argparse.Namespace, found: IdentifiedVideo) -> None:
+def _tell(args: argparse.Namespace, table: Path, found: IdentifiedVideo) -> None:
     report = found.report
     for name, seconds in sorted(found.names.items(), key=lambda pair: -pair[1]):
         say(f"{name}: seen for {clock(seconds)}")
     unknown = sum(one.name is None and not one.note for one in found.decisions)
     aside = sum(bool(one.note) for one in found.decisions)
     say(
-        f"{args.output}: {counted(report.frames, 'frame')}, {counted(report.faces, 'face')}, "
-        f"{counted(report.sequences, 'sequence')}, of which {unknown} of people unknown; "
+        f"{args.output}, {table.name}: {counted(report.frames, 'frame')}, "
+        f"{counted(report.faces, 'face')}, {counted(report.sequences, 'sequence')}, of which {unknown} of people unknown; "
         f"{aside} more too short, small, blurred or turned away to be judged"
     )
     for name, number in found.numbers.items():
         say(f"  {number} there: {name}", file=sys.stderr)
 
 
-def _as_dict(args: argparse.Namespace, found: IdentifiedVideo) -> dict[str, Any]:
+def _as_dict(args: argparse.Namespace, table: Path, found: IdentifiedVideo) -> dict[str, Any]:
     report = found.report
     return {
-        "video": args.video, "output": str(args.output), "csv": args.csv and str(args.csv),
+        "video": args.video, "output": str(args.output), "csv": str(table),
         "frames": report.frames, "seconds": round(report.seconds, 3), "faces": report.faces,
         "shots": report.shots, "remarks": report.remarks,
         "sequences": [
