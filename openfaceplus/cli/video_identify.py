@@ -104,8 +104,8 @@ def _tell(args: argparse.Namespace, table: Path, found: IdentifiedVideo) -> None
     aside = sum(bool(one.note) for one in found.decisions)
     say(
         f"{args.output}, {table.name}: {counted(report.frames, 'frame')}, "
-        f"{counted(report.faces, 'face')}, {counted(report.sequences, 'sequence')}, of which {unknown} of people unknown; "
-        f"{aside} more too short, small, blurred or turned away to be judged"
+        f"{counted(report.faces, 'face')}, {counted(report.sequences, 'sequence')}, {unknown} of "
+        f"people unknown; {aside} more too short, small, blurred or turned away to be judged"
     )
     for name, number in found.numbers.items():
         say(f"  {number} there: {name}", file=sys.stderr)
