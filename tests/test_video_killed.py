@@ -1,4 +1,4 @@
-"""Indexing that is killed, doubled or left without a disk loses nothing and writes nothing twice."""
+"""Indexing that is killed or doubled loses nothing and writes nothing twice."""
 
 from __future__ import annotations
 
