@@ -12,11 +12,12 @@ import numpy as np
 from openfaceplus.classify.cohesion import silhouette, silhouettes
 from openfaceplus.classify.grouping import Groups, Pair
 
-COHESION = 0.2
+COHESION = 0.1
 """The least mean silhouette of a person after a join; a sequence alone counts as much."""
 ENOUGH = 16
 """Sequences without which nothing is known of how alike the people here are."""
 _PEOPLE = 3  # without whom neither is it
+_ABOVE_USUAL = 0.25  # of the scale: how much more alike than two people here two must be
 _LEVELS, _SAMPLE = 30, 4000
 
 
@@ -26,12 +27,27 @@ def join(groups: Groups) -> None:
     living = groups.living()
     if len(groups.vectors) < ENOUGH or len(living) < _PEOPLE:
         return
-    floor = min(groups.rule.threshold(groups.mean[living]), 1.0)
+    floor = max(groups.rule.threshold(groups.mean[living]), _usual(groups) + _ABOVE_USUAL)
+    floor = min(floor, 1.0)
     first = len(groups.members)
     _to_best_level(groups, groups.grow(floor), floor, first)
     _part_loose(groups, first)
     while _join_left(groups, floor):
         pass
+
+
+def _usual(groups: Groups) -> float:
+    """The score of half of the pairs of groups."""
+    some = _some(groups.living())
+    mean, of = groups.mean[some], groups.typicality[some]
+    return float(np.median(groups.rule.scores(mean, of, mean, of)[np.triu_indices(len(some), 1)]))
+
+
+def _some(rows: np.ndarray) -> np.ndarray:
+    """All rows, or as many of them as say enough."""
+    if len(rows) <= _SAMPLE:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, _SAMPLE, replace=False))
 
 
 def _to_best_level(groups: Groups, merged: list[Pair], floor: float, first: int) -> None:
@@ -41,9 +57,7 @@ def _to_best_level(groups: Groups, merged: list[Pair], floor: float, first: int)
     levels = np.linspace(1.0, floor, _LEVELS)
     kept = sorted({int(np.append(below < level, True).argmax()) for level in levels}, reverse=True)
     best, chosen, now = -np.inf, 0, len(merged)
-    rows = np.arange(len(groups.vectors))
-    if len(rows) > _SAMPLE:
-        rows = np.sort(np.random.default_rng(0).choice(rows, _SAMPLE, replace=False))
+    rows = _some(np.arange(len(groups.vectors)))
     for length in kept:
         for number in range(now, length, -1):
             groups.part(first + number - 1)

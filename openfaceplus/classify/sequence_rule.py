@@ -7,12 +7,8 @@ strangers usually scores 0, and sequences above 1 are one person wherever they w
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
 
 import numpy as np
 
@@ -52,7 +48,7 @@ class SequenceRule:
         Without one that is large enough for the rate nobody is joined to anybody. Raises UsageError
         for a rate that makes no sense.
         """
-        needed = calibrate.needed(rate_of_photos(far))
+        needed = calibrate.needed(far)
         nobody = np.zeros((0, dimensions), np.float32)
         typical = max((each.typical for each in cohorts), key=len, default=nobody)
         for each in cohorts:
@@ -93,31 +89,11 @@ class SequenceRule:
             part = slice(start, start + _BLOCK)
             table = self.scores(self.strangers[part], self.of_strangers[part], people, of_people)
             best[part] = table.max(axis=1, initial=-np.inf)
-        return calibrate.from_scores(best, rate_of_photos(far or self.far))
+        return calibrate.from_scores(best, self.far if far is None else far)
 
     def threshold(self, people: np.ndarray, far: float | None = None) -> float:
         """The score above which that share is accepted; inf where there are no strangers."""
         return above(self.calibrate(people, far).threshold)
-
-
-def rate_of_photos(far: float) -> float:
-    """Which share of a cohort's photos scores as the share ``far`` of strangers' sequences does.
-
-    Small, blurred, compressed faces resemble each other a little more than photos do. Raises
-    UsageError for a rate that makes no sense.
-    """
-    calibrate.needed(far)
-    table = _measured()
-    ratios = np.log(table["photos"]) - np.log(table["sequences"])
-    ratio = np.interp(math.log(far), np.log(table["sequences"]), ratios)
-    return far * math.exp(float(ratio))
-
-
-@lru_cache(maxsize=1)
-def _measured() -> dict[str, list[float]]:
-    packed = resources.files("openfaceplus").joinpath("classify/sequences.json").read_bytes()
-    table: dict[str, list[float]] = json.loads(packed)
-    return table
 
 
 def _raw(cosines: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> np.ndarray:
