@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import psycopg
 import pytest
-from made_videos import file, fresh, index, sequence, sequences
+from made_videos import file, fresh, index, name_of, sequence, sequences
 from vectors import SPACE, faces
 
 from openfaceplus.database import connect
@@ -129,6 +130,36 @@ def test_an_old_pgvector_is_refused(db_url, monkeypatch):
     monkeypatch.setattr(migrate, "OLDEST", (99, 0))
     with pytest.raises(DatabaseError, match=r"pgvector is 0\.\d+\.\d+, and 99\.0 or later"):
         connect(db_url)
+
+
+def test_a_server_without_pgvector(database_server, monkeypatch):
+    from openfaceplus.database import migrate
+
+    monkeypatch.setattr(migrate, "EXTENSION", "no_such_extension")
+    with fresh(database_server[0]) as url, pytest.raises(DatabaseError, match="has no pgvector"):
+        connect(url)
+
+
+def test_a_user_without_rights(database_server):
+    with fresh(database_server[0]) as url:
+        role = f"{name_of(url)}_guest"
+        as_guest = f"{url}{'&' if '?' in url else '?'}options=-crole%3D{role}"
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute(f"CREATE ROLE {role}")
+        try:
+            with pytest.raises(DatabaseError, match="may not add pgvector") as told:
+                connect(as_guest)
+            assert "CREATE EXTENSION vector" in told.value.remedy
+            with psycopg.connect(url, autocommit=True) as owner:
+                owner.execute("CREATE EXTENSION vector")
+            with pytest.raises(DatabaseError, match="permission denied for database"):
+                connect(as_guest)
+            connect(url).close()
+            with pytest.raises(DatabaseError, match="permission denied"):
+                connect(as_guest)
+        finally:
+            with psycopg.connect(url, autocommit=True) as owner:
+                owner.execute(f"DROP ROLE {role}")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from openfaceplus.database.history import Change, Event, to_json
 from openfaceplus.database.ledger import Ledger
 from openfaceplus.database.rows import Receipt
-from openfaceplus.errors import UsageError
+from openfaceplus.errors import DatabaseError, UsageError
 
 if TYPE_CHECKING:
     from openfaceplus.database.connection import Database
@@ -19,8 +19,14 @@ _BY_SEQUENCE = ("face", "crop", "assignment", "refusal", "suggestion", "vector")
 _VACUUMED = ("vector", "template", "crop", "face", "sequence", "video", "person", "assignment",
              "refusal", "suggestion", "event")  # fmt: skip
 _OTHER_NAMES = "SELECT unnest(ARRAY[name, key]) FROM person WHERE id <> ALL(%s::integer[])"
-_SMALL = 256 << 20
+_SMALL = 1 << 30
 """Bytes up to which a table is written anew, so that nothing is left in its free space."""
+
+_SMALL_INDEX = 64 << 20
+"""The same for vectors, whose index takes long to make anew."""
+
+_TURN = "10s"
+"""How long to wait until nobody uses a table, to write it anew."""
 
 
 class Erasing:
@@ -30,20 +36,20 @@ class Erasing:
         self._db = database
         self._ledger = Ledger(database)
         self._rows: dict[str, int] = {}
+        self._gone: list[tuple[str, str, list[int]]] = []
 
     def video(self, video: int) -> None:
         """Remove a video with all that was seen in it, within a transaction of the caller's."""
         self._erase_sequences(self._sequences_in([video]))
-        self._count("video", self._db.run("DELETE FROM video WHERE id = %s", (video,)))
+        self._delete("video", "id", [video])
 
     def forget_videos(self, videos: Sequence[int]) -> Receipt:
         """Remove videos with all that was seen in them, and people of whom then nothing is left."""
         with self._ledger.one_at_a_time():
-            sequences = self._sequences_in(videos)
             for video in videos:
                 self.video(video)
             self._log()
-        return self._receipt(sequences, [], videos)
+        return self._receipt()
 
     def older(self, than: timedelta) -> Receipt:
         """Remove the videos recorded, or if that is unknown indexed, longer ago than that."""
@@ -66,7 +72,7 @@ class Erasing:
             self._erase_sequences(sequences)
             self._erase_people(people)
             self._log()
-        return self._receipt(sequences, people, [])
+        return self._receipt()
 
     def _sequences_in(self, videos: Sequence[int]) -> list[int]:
         rows = self._db.rows("SELECT id FROM sequence WHERE video = ANY(%s)", (list(videos),))
@@ -114,11 +120,10 @@ class Erasing:
             self._delete(table, "person", gone)
         self._delete("person", "id", gone)
 
-    def _delete(self, table: str, column: str, ids: list[int]) -> None:
-        self._count(table, self._db.run(f"DELETE FROM {table} WHERE {column} = ANY(%s)", (ids,)))
-
-    def _count(self, table: str, rows: int) -> None:
-        self._rows[table] = self._rows.get(table, 0) + rows
+    def _delete(self, table: str, column: str, ids: Sequence[int]) -> None:
+        gone = self._db.run(f"DELETE FROM {table} WHERE {column} = ANY(%s)", (list(ids),))
+        self._rows[table] = self._rows.get(table, 0) + gone
+        self._gone.append((table, column, list(ids)))
 
     def _scrub(self, sequences: Set[int] = frozenset(), people: Set[int] = frozenset()) -> None:
         """Take out of the log what it says of some sequences or people."""
@@ -137,44 +142,49 @@ class Erasing:
                     (json.dumps(to_json(kept)), event.id),
                 )
                 self._db.run("SET LOCAL openfaceplus.forgetting = 'off'")
-                self._count("event", 1)
+                self._rows["event"] = self._rows.get("event", 0) + 1
 
     def _log(self) -> None:
         """That something was forgotten, and no word of what."""
         self._db.run("INSERT INTO event (command, changes) VALUES ('forget', '[]')")
 
-    def _receipt(self, sequences: list[int], people: list[int], videos: Sequence[int]) -> Receipt:
+    def _receipt(self) -> Receipt:
         """Vacuum, count what is left, and say what may be."""
-        remarks = []
-        for table in _VACUUMED:
-            if not self._rows.get(table):
-                continue
-            size = self._db.rows("SELECT pg_total_relation_size(%s::regclass)", (table,))[0][0]
-            if size <= _SMALL:
-                self._db.run(f"VACUUM (FULL, ANALYZE) {table}")
-            else:
-                self._db.run(f"VACUUM (ANALYZE) {table}")
-                remarks.append(
-                    f"the table {table} is large: bytes of deleted rows may lie in its free space "
-                    f"until others take it; VACUUM FULL {table} writes it anew"
-                )
+        remarks = [
+            f"bytes of deleted rows may lie in the free space of the table {table} until others "
+            f"take it, for it is large or in use; VACUUM FULL {table} writes it anew"
+            for table in _VACUUMED
+            if self._rows.get(table) and not self._vacuumed(table)
+        ]
         left = 0
-        for table in _BY_SEQUENCE:
-            left += self._left(table, "sequence", sequences)
-        left += self._left("sequence", "id", sequences) + self._left("video", "id", videos)
-        left += self._left("person", "id", people)
+        for table, column, ids in self._gone:
+            query = f"SELECT count(*) FROM {table} WHERE {column} = ANY(%s)"
+            left += self._db.rows(query, (ids,))[0][0]
         remarks.append(self._flush())
         remarks.append("backups and copies of the database, and the videos, are not touched")
-        return Receipt(dict(self._rows), left, tuple(remarks))
+        rows = {table: count for table, count in self._rows.items() if count}
+        return Receipt(rows, left, tuple(remarks))
 
-    def _left(self, table: str, column: str, ids: Sequence[int]) -> int:
-        query = f"SELECT count(*) FROM {table} WHERE {column} = ANY(%s)"
-        return int(self._db.rows(query, (list(ids),))[0][0])
+    def _vacuumed(self, table: str) -> bool:
+        """Vacuum a table and its indexes; whether it was written anew."""
+        import psycopg
+
+        size = self._db.rows("SELECT pg_total_relation_size(%s::regclass)", (table,))[0][0]
+        if size <= (_SMALL_INDEX if table == "vector" else _SMALL):
+            try:
+                self._db.run(f"SET lock_timeout = '{_TURN}'")
+                self._db.run(f"VACUUM (FULL, ANALYZE) {table}")
+                return True
+            except DatabaseError as error:
+                if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                    raise
+            finally:
+                self._db.run("RESET lock_timeout")
+        self._db.run(f"VACUUM (ANALYZE) {table}")
+        return False
 
     def _flush(self) -> str:
         """Let the server drop its log of earlier writing, which holds copies of rows."""
-        from openfaceplus.errors import DatabaseError
-
         try:
             self._db.rows("SELECT pg_switch_wal()")
             self._db.run("CHECKPOINT")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from openfaceplus.database.reading import APPEARANCE, appearance
 from openfaceplus.database.rows import Appearance
 from openfaceplus.database.videos import halfvec
-from openfaceplus.errors import UsageError
+from openfaceplus.errors import DatabaseError, UsageError
 from openfaceplus.faces import Space
 from openfaceplus.gallery.base import checked
 
@@ -92,12 +92,23 @@ def index(database: Database, rows: int = INDEXED_FROM) -> list[str]:
             )[0][0]
             if there or count < rows:
                 continue
-            with database.transaction():
-                database.run("SET LOCAL maintenance_work_mem = '1GB'")
-                database.run(
-                    f"CREATE INDEX {name} ON vector USING hnsw "
-                    f"((value::halfvec({dimensions})) halfvec_cosine_ops) "
-                    f"WHERE space = {number} AND {kind} IS NOT NULL"
-                )
+            definition = (
+                f"CREATE INDEX {name} ON vector USING hnsw "
+                f"((value::halfvec({dimensions})) halfvec_cosine_ops) "
+                f"WHERE space = {number} AND {kind} IS NOT NULL"
+            )
+            try:
+                _build(database, definition)
+            except DatabaseError as error:
+                if "shared memory" not in error.problem:
+                    raise
+                _build(database, definition, workers=0)  # a container may give it little
             made.append(name)
     return made
+
+
+def _build(database: Database, definition: str, workers: int = 2) -> None:
+    with database.transaction():
+        database.run("SET LOCAL maintenance_work_mem = '1GB'")
+        database.run(f"SET LOCAL max_parallel_maintenance_workers = {workers}")
+        database.run(definition)
