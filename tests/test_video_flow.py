@@ -164,6 +164,8 @@ def test_questions_without_an_answer_are_told_in_one_line(indexed, astronaut, tm
         "video", "appearances", "--person", "Ada", "--db", indexed
     )
     assert "did you mean monday.mp4" in refused("video", "timeline", "monda.mp4", "--db", indexed)
+    said = refused("video", "people", "--db", tmp_path / "none")
+    assert "there is no database; index videos first" in said and not list(tmp_path.iterdir())
     assert "holds no videos" in refused("video", "index", tmp_path, "--db", indexed)
     said = call("video", "purge", "--older-than", "soon", "--db", indexed, expect=2).stderr
     assert "'soon' is no age: give one such as 30d" in said

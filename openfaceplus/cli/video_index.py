@@ -33,7 +33,10 @@ def add(modes: Any) -> None:
     )  # fmt: skip
     mode.add_argument("--every", type=int, default=1, metavar="N", help="look at each Nth frame")
     mode.add_argument("--seconds", type=float, metavar="S", help="only the first S seconds")
-    options.add_jobs(mode)
+    mode.add_argument(
+        "--jobs", type=int, metavar="N",
+        help="videos at a time, a process each (default: one for each two cores)",
+    )  # fmt: skip
     mode.add_argument(
         "-m", "--model", metavar="MODEL",
         help="a model folder or classifier.pkl: people whom it knows are named",
