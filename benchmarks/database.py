@@ -132,7 +132,7 @@ def load(db: Database, people: People, rows: int, videos: int = VIDEOS, seed: in
         rows_of_vectors = ((space, video, n, halfvec(v)) for n, v in zip(ids, vectors, strict=True))
         with db.transaction() as connection:
             copy(
-                connection, "sequence", "id, video, starts, ends, faces, quality, spread",
+                connection, "sequence", "id, video, starts, ends, faces, evidence, spread",
                 "int8 int4 float8 float8 int4 float4 float4", times,
             )  # fmt: skip
             copy(

@@ -50,10 +50,12 @@ def nearest(
     if k < 1:
         raise UsageError(f"k={k}: at least one match can be asked for", field="k")
     within = "" if video is None else "AND video = %(video)s"
+    # Space and dimensions are written out, as an index of theirs asks.
     query = (
-        f"SELECT {kind}, 1 - (value::halfvec({dimensions}) <=> %(probe)s) FROM vector "
+        f"SELECT found, 1 - distance FROM (SELECT {kind} AS found, "
+        f"value::halfvec({dimensions}) <=> %(probe)s AS distance FROM vector "
         f"WHERE space = {number} AND {kind} IS NOT NULL {within} "
-        f"ORDER BY value::halfvec({dimensions}) <=> %(probe)s LIMIT %(k)s"
+        "ORDER BY distance LIMIT %(k)s) AS nearest ORDER BY distance, found"
     )
     with database.transaction():
         # Without it an index gives up after a few rows of the wrong video.
