@@ -85,8 +85,12 @@ def test_timelines_in_all_formats_tell_the_same(indexed, tmp_path):
     table = call("video", "timeline", "monday.mp4", "--db", indexed).stdout
     read = list(csv.DictReader(io.StringIO(table)))
     assert [float(row["start"]) for row in read] == [round(row["start"], 3) for row in rows]
-    call("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / "m.vtt")
+    for ending in ("vtt", "csv", "json"):
+        for _ in range(2):  # its own file it replaces
+            call("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / f"m.{ending}")
     assert (tmp_path / "m.vtt").read_text().count("-->") == len(rows) == 2
+    assert (tmp_path / "m.csv").read_text() == table
+    assert json.loads((tmp_path / "m.json").read_text()) == rows
     (tmp_path / "mine.csv").write_text("mine")
     said = refused("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / "mine.csv")
     assert "mine.csv" in said and (tmp_path / "mine.csv").read_text() == "mine"

@@ -95,15 +95,14 @@ def identify_video(
     if is_live(source):
         raise VideoError(f"{shown(source)}: only files can be read twice", remedy="record it first")
     spare(output)
-    known = table is not None and _is_ours(table)
-    if table is not None and not known:
+    if table is not None:
         spare(table)
     sequences, report = _follow(model, source, options, watch)
     decisions = _decide(model, sequences, options.policy)
     found = IdentifiedVideo(sequences, decisions, report, numbers_of(decisions))
     with ExitStack() as stack:
         video = stack.enter_context(open_video(source))
-        rows = table and stack.enter_context(atomic_write(table, ours=known))
+        rows = table and stack.enter_context(atomic_write(table))
         if rows:
             rows.write(csv_bytes([COLUMNS]))
         file = stack.enter_context(atomic_write(output))
@@ -198,14 +197,3 @@ def _row(number: int, decision: Decision, seen: Seen, found: bool) -> tuple[obje
         "unsure" if decision.second is not None else decision.note or "",
     )  # fmt: skip
 
-
-def _is_ours(table: Path) -> bool:
-    """Whether a table that an earlier run wrote is there."""
-    header = csv_bytes([COLUMNS])
-    try:
-        if table.is_symlink():
-            return False
-        with open(table, "rb") as file:
-            return file.read(len(header)) == header
-    except OSError:
-        return False
