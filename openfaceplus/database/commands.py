@@ -58,9 +58,9 @@ class Commands:
             sequences = [j.sequence for j in joins] + [s.sequence for s in suggestions]
             draft = self._ledger.draft(people, sequences)
             self._need(sequences)
+            for person in given.values():
+                draft.set("person", person, True)
             for person in people:
-                if person in given.values():
-                    draft.set("person", person, True)
                 draft.need(person)
             left_out = _join(draft, joins, given)
             for person, value in cohesion.items():
@@ -145,18 +145,18 @@ class Commands:
             self._ledger.apply(now.changes)
 
     def _to_undo(self, event: int | None) -> Event:
-        log = self._ledger.events()
-        gone = history.undone(log)
+        log = dict(self._ledger.commands())
+        gone = history.undone([(e, undoes) for e, (_, undoes) in log.items()])
         if event is None:
-            standing = [e for e in log if e.command in USER and e.id not in gone]
+            standing = [e for e, (command, _) in log.items() if command in USER and e not in gone]
             if not standing:
                 raise UsageError("there is nothing to undo")
-            return standing[-1]
-        found = next((e for e in log if e.id == event), None)
-        if found is None or found.id in gone or found.command in _FINAL:
-            what = "is not in the log" if found is None else "cannot be undone"
-            raise UsageError(f"event {event} {what}", field="event")
-        return found
+            event = standing[-1]
+        elif event not in log:
+            raise UsageError(f"event {event} is not in the log", field="event")
+        elif event in gone or log[event][0] in _FINAL:
+            raise UsageError(f"event {event} cannot be undone", field="event")
+        return self._ledger.events([event])[0]
 
     def _need(self, sequences: Iterable[int]) -> None:
         """Raises UsageError if a sequence is not there."""

@@ -7,6 +7,7 @@ else has changed it since; that is an event as well, and undoing it does the for
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,12 +66,12 @@ def replay(events: Iterable[Event]) -> State:
     return state
 
 
-def undone(events: Sequence[Event]) -> set[int]:
-    """The ids of the events that later ones took back."""
+def undone(events: Sequence[tuple[int, int | None]]) -> set[int]:
+    """The ids of the events that later ones took back; given all in order, and what they undo."""
     found: set[int] = set()
-    for event in reversed(events):
-        if event.undoes is not None and event.id not in found:
-            found.add(event.undoes)
+    for event, undoes in reversed(events):
+        if undoes is not None and event not in found:
+            found.add(undoes)
     return found
 
 
@@ -80,6 +81,11 @@ class Draft:
     def __init__(self, state: State) -> None:
         self.state = state
         self._before: dict[tuple[str, Any], Any] = {}
+        self._keys: dict[tuple[str, int], dict[Any, None]] = defaultdict(dict)
+        for what in WHAT:
+            for key, value in state[what].items():
+                for label in _labels(what, key, value):
+                    self._keys[label][key] = None
 
     def get(self, what: str, key: Any) -> Any:
         """The value as it stands, None if there is none."""
@@ -87,7 +93,12 @@ class Draft:
 
     def set(self, what: str, key: Any, value: Any) -> None:
         """Change a value; None takes it away."""
-        self._before.setdefault((what, key), self.get(what, key))
+        old = self.get(what, key)
+        self._before.setdefault((what, key), old)
+        for label in _labels(what, key, old):
+            self._keys[label].pop(key, None)
+        for label in _labels(what, key, value):
+            self._keys[label][key] = None
         _put(self.state, what, key, value)
 
     @property
@@ -101,11 +112,15 @@ class Draft:
 
     def of(self, person: int) -> list[int]:
         """A person's sequences."""
-        return [s for s, value in self.state["assignment"].items() if value.person == person]
+        return list(self._keys["assignment", person])
+
+    def photos(self, person: int) -> list[int]:
+        """A person's templates."""
+        return list(self._keys["template", person])
 
     def pairs(self, what: str, person: int) -> list[tuple[int, int]]:
         """The keys of refusals or suggestions that concern a person."""
-        return [key for key in self.state[what] if key[1] == person]
+        return list(self._keys[what, person])
 
     def need(self, person: int) -> None:
         """Raises UsageError if there is no such person."""
@@ -116,13 +131,12 @@ class Draft:
         """Put a sequence to a person, whatever was suggested for it or refused before."""
         self.set("assignment", sequence, value)
         self.set("refusal", (sequence, value.person), None)
-        for key in [key for key in self.state["suggestion"] if key[0] == sequence]:
+        for key in list(self._keys["suggested", sequence]):
             self.set("suggestion", key, None)
 
     def known(self, person: int) -> bool:
         """Whether anything is known of a person but sequences: a name or photos of a model."""
-        named = self.get("name", person) or self.get("key", person)
-        return bool(named) or person in self.state["template"].values()
+        return bool(self.get("name", person) or self.get("key", person) or self.photos(person))
 
     def sweep(self, people: Iterable[int]) -> None:
         """Take away those who have neither name nor sequence nor photo."""
@@ -154,9 +168,8 @@ def merge(draft: Draft, kept: int, gone: int) -> None:
     for sequence in [*draft.of(kept), *draft.of(gone)]:  # later decisions part neither from it
         value = draft.get("assignment", sequence)
         draft.assign(sequence, value._replace(person=kept, fixed=True))
-    for template, owner in list(draft.state["template"].items()):
-        if owner == gone:
-            draft.set("template", template, kept)
+    for template in draft.photos(gone):
+        draft.set("template", template, kept)
     for what in ("name", "key"):
         if not draft.get(what, kept):
             draft.set(what, kept, draft.get(what, gone))
@@ -246,6 +259,14 @@ def _whom(what: str, key: Any, value: Any) -> int:
     if what == "template":
         return int(value)
     return int(key[1] if what in ("refusal", "suggestion") else key)
+
+
+def _labels(what: str, key: Any, value: Any) -> list[tuple[str, int]]:
+    """Under what the keys are found again: those of a person, or the suggestions of a sequence."""
+    if value is None or what not in ("assignment", "template", "refusal", "suggestion"):
+        return []
+    labels = [(what, _whom(what, key, value))]
+    return [*labels, ("suggested", key[0])] if what == "suggestion" else labels
 
 
 def _put(state: State, what: str, key: Any, value: Any) -> None:

@@ -137,6 +137,11 @@ class Ledger:
             for number, at, author, command, undoes, changes in rows
         ]
 
+    def commands(self) -> list[tuple[int, tuple[str, int | None]]]:
+        """The ids of all events, in order, with the command and what it undoes."""
+        rows = self._db.rows("SELECT id, command, undoes FROM event ORDER BY id")
+        return [(number, (command, undoes)) for number, command, undoes in rows]
+
     def apply(self, changes: Iterable[Change]) -> None:
         """Make the tables say what an event says; people come first and go last."""
         by_what = {
