@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from fractions import Fraction
 from pathlib import Path
 
@@ -177,3 +178,17 @@ def test_no_face_is_a_failure_that_leaves_a_video(model, tmp_path):
     done = call("video", "identify", "-m", model, path, "-o", tmp_path / "out.mp4", expect=1)
     assert "no face was found" in done.stderr
     assert len(decoded(tmp_path / "out.mp4")[0]) == 12
+
+
+def test_a_disk_that_is_full_is_said(clip, model, tmp_path):
+    """And neither half a video nor a table is left."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    said = refused(
+        "video", "identify", "-m", model, clip, "-o", tmp_path / "out.mp4", before=limit,
+        env={"OPENFACEPLUS_CACHE": str(clip.parent / "cache")},
+    )  # fmt: skip
+    assert "cannot be written" in said and "disk" in said
+    assert not leftovers(tmp_path) and not list(tmp_path.iterdir())
