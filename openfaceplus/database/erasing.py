@@ -137,17 +137,17 @@ class Erasing:
         log = self._ledger.events()
         others = self._db.rows(_OTHER_NAMES, ([*people],))
         names = _names_of(log, people) - {row[0] for row in others}
+        self._db.run("SET LOCAL openfaceplus.forgetting = 'on'")
         for event in log:
             shown = (_without(change, people, names) for change in event.changes)
             kept = tuple(change for change in shown if not _about(change, sequences, people))
             if kept != event.changes:
-                self._db.run("SET LOCAL openfaceplus.forgetting = 'on'")
                 self._db.run(
                     "UPDATE event SET changes = %s WHERE id = %s",
                     (json.dumps(to_json(kept)), event.id),
                 )
-                self._db.run("SET LOCAL openfaceplus.forgetting = 'off'")
                 self._rows["event"] = self._rows.get("event", 0) + 1
+        self._db.run("SET LOCAL openfaceplus.forgetting = 'off'")
 
     def _log(self) -> None:
         """That something was forgotten, and no word of what."""

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from openfaceplus.database.draft import Draft
 from openfaceplus.database.history import (
     Assignment,
     Change,
-    Draft,
     Event,
     empty,
     from_json,
