@@ -30,6 +30,7 @@ from scipy.optimize import linear_sum_assignment
 from openfaceplus.classify import cohort
 from openfaceplus.classify.linking import NEW, Sequences, link
 from openfaceplus.classify.sequence_rule import SequenceRule
+from openfaceplus.faces import Box
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
 from openfaceplus.stages.reidentify import together
@@ -90,7 +91,7 @@ def read(folder: Path, detector: str) -> Held:
                 ]
                 for seen in one.seen:
                     near = known.get(round(seen.time, 2), [])
-                    who, shown = labelled(np.array(seen.box), near, video.info)
+                    who, shown = labelled(corners(seen.box), near, video.info)
                     faces.append((index, who, len(near) > 1, shown))
             frames += found.report.frames
         labels += [(who, len(each) > 1) for each in known.values() for who, _ in each]
@@ -104,6 +105,10 @@ def read(folder: Path, detector: str) -> Held:
         "vectors": table[:, 2:], "faces": np.array(faces), "labels": np.array(labels),
         "strangers": np.array([path.name[0] == "s" for path in files]),
     }  # fmt: skip
+
+
+def corners(box: Box) -> np.ndarray:
+    return np.array([box.left, box.top, box.right, box.bottom])
 
 
 def labelled(box: np.ndarray, near: list[tuple[int, np.ndarray]], info: Any) -> tuple[int, bool]:

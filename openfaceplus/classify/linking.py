@@ -19,7 +19,7 @@ from openfaceplus.classify.sequence_rule import SequenceRule
 
 NEW = -1
 """The person of a sequence that nobody was asked about yet."""
-_BAND = 10.0  # times as many strangers are among those that are suggested
+_BAND = 5.0  # times as many strangers may be among those that are suggested
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,8 @@ def link(sequences: Sequences, rule: SequenceRule) -> Linked:
     """Join new sequences to known people or to each other, and known people where later sequences
     show that they are one; nobody is split.
 
-    Where two people become one, the number of the one that a user has put right stays, else the
-    lower one. Two that a user has put right are never joined.
+    Where two people become one, the number of the one that a user has put right stays, else that of
+    the one with more sequences. Two that a user has put right are never joined.
     """
     return _linked(sequences, rule, sequences.person)
 
@@ -91,10 +91,8 @@ def _linked(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Link
         adapting.join(groups)
     living = groups.living()
     person = _numbers(groups, living, sequences)
-    before, after = (
-        cohesion(sequences.vectors, sequences.person),
-        cohesion(sequences.vectors, person),
-    )
+    before = cohesion(sequences.vectors, sequences.person)
+    after = cohesion(sequences.vectors, person)
     suggestions = _suggestions(groups, person) if rule.usable else ()
     score = _scores(sequences, person, rule)
     return Linked(person, score, before, after, suggestions)
@@ -105,9 +103,7 @@ def _start(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Group
     n = len(start)
     new = np.flatnonzero(start == NEW)
     known = [np.flatnonzero(start == number) for number in np.unique(start[start != NEW])]
-    groups = Groups(
-        sequences.vectors, sequences.weights, [*known, *new[:, None]], rule
-    )  # fmt: skip
+    groups = Groups(sequences.vectors, sequences.weights, [*known, *new[:, None]], rule)
     where = np.empty(n, int)
     for i, rows in enumerate(groups.members):
         where[rows] = i
@@ -146,9 +142,11 @@ def _numbers(groups: Groups, living: np.ndarray, sequences: Sequences) -> np.nda
             sure = bool(fixed[mine].any())
             claims.append((not sure, -int(mine.sum()), number, int(i)))
     given: dict[int, int] = {}
+    taken: set[int] = set()
     for _, _, number, i in sorted(claims):
-        if i not in given and number not in given.values():
+        if i not in given and number not in taken:
             given[i] = number
+            taken.add(number)
     following = int(max(sequences.person.max(initial=0), 0)) + 1
     for i in sorted(living.tolist(), key=lambda i: int(groups.members[i].min())):
         if i not in given:
