@@ -68,6 +68,24 @@ def test_each_face_of_each_frame_is_a_row_and_names_are_steady(named):
     assert unseen == pytest.approx([0.7, 0.8])  # her box goes on where she is not seen
 
 
+def test_nobody_bears_the_name_of_one_behind(samples, model, tmp_path):
+    known, stranger = (sample_photos.pictures()[name] for name in ("obama", "vera"))
+
+    def draw(picture: np.ndarray, time: float) -> None:
+        put(picture, known, (100 + 140 * time, 135), 110)
+        put(picture, stranger, (240, 135), 150)
+
+    path = write_video(tmp_path / "a.mp4", scene(2, draw, rate=RATE), rate=RATE)
+    call("video", "identify", "-m", model, path, "-o", tmp_path / "out.mp4")
+    rows = table(tmp_path / "out.csv")
+    passing = [row for row in rows if row["name"] == "obama"]
+    assert float(passing[0]["time"]) < 0.3 and float(passing[-1]["time"]) > 1.6
+    middles = [(int(row["left"]) + int(row["right"])) / 2 for row in passing]
+    assert not any(abs(middle - 240) < 15 for middle in middles)
+    strangers = [row for row in rows if not row["name"]]
+    assert len(strangers) == 20 and len({row["sequence"] for row in strangers}) == 1
+
+
 def test_times_and_sound_stay_and_boxes_are_drawn(clip, named):
     import av
 
