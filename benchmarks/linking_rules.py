@@ -32,7 +32,8 @@ from openfaceplus.images import read_photo
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
 
-ROOMS, PRESS = 60, 12
+ROOMS, PRESS, ONCE = 24, 12, 600
+CLIPS, FRAMES = 4, 6
 
 
 Floor = Callable[[Groups], float]
@@ -233,19 +234,27 @@ def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.
 
 
 def press_faces(folder: Path, pipeline: Pipeline) -> dict[str, np.ndarray]:
-    """Every photo at the size of a video's faces, blurred and compressed: vector and person."""
+    """Photos at the size of a video's faces, blurred and compressed: vector and person."""
     generator = np.random.default_rng(5)
+    photos = [sorted(each.glob("*.jpg")) for each in sorted(folder.iterdir())]
+    once = [own for own in photos if len(own) == 1][:ONCE]
+    chosen = [path for own in photos if len(own) > 3 for path in own[:20]]
+    chosen += [path for own in once for path in own]
     vectors, people = [], []
-    for path in sorted(folder.glob("*/*.jpg")):
-        scale, blur = generator.uniform(0.5, 0.9), generator.uniform(0.3, 0.9)
-        small = cv2.resize(
-            read_photo(path).pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
-        )
-        small = compressed(cv2.GaussianBlur(small, (0, 0), blur), int(generator.integers(50, 80)))
-        (found,) = pipeline.look([small], largest=True)
-        if len(found.faces):
-            vectors.append(found.vectors[0])
-            people.append(path.parent.name)
+    for start in range(0, len(chosen), 32):
+        part = chosen[start : start + 32]
+        small = []
+        for path in part:
+            scale, blur = generator.uniform(0.5, 0.9), generator.uniform(0.3, 0.9)
+            pixels = cv2.resize(
+                read_photo(path).pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+            )
+            quality = int(generator.integers(50, 80))
+            small.append(compressed(cv2.GaussianBlur(pixels, (0, 0), blur), quality))
+        for path, found in zip(part, pipeline.look(small, largest=True), strict=True):
+            if len(found.faces):
+                vectors.append(found.vectors[0])
+                people.append(path.parent.name)
     numbers = np.unique(people, return_inverse=True)[1]
     return {"vectors": np.array(vectors), "who": numbers}
 
@@ -253,7 +262,7 @@ def press_faces(folder: Path, pipeline: Pipeline) -> dict[str, np.ndarray]:
 def room_faces(folder: Path, pipeline: Pipeline) -> dict[str, np.ndarray]:
     """Frames of rooms: vector, room, person, clip."""
     photos = [sorted(each.glob("*.jpg"))[0] for each in sorted(folder.iterdir())]
-    seen = pipeline.look([read_photo(path).pixels for path in photos[:1200]], largest=True)
+    seen = pipeline.look([read_photo(path).pixels for path in photos[:800]], largest=True)
     there = [i for i, one in enumerate(seen) if len(one.faces)]
     known = np.array([seen[i].vectors[0] for i in there])
     vectors, keys = [], []
@@ -267,11 +276,11 @@ def room_faces(folder: Path, pipeline: Pipeline) -> dict[str, np.ndarray]:
         filmed = Room(generator)
         for person, member in enumerate(members):
             photo = read_photo(photos[there[member]]).pixels
-            for clip in range(4):
-                for found in pipeline.look(filmed.clip(photo), largest=True):
-                    if len(found.faces):
-                        vectors.append(found.vectors[0])
-                        keys.append((number, person, clip))
+            frames = [frame for _ in range(CLIPS) for frame in filmed.clip(photo)]
+            for at, found in enumerate(pipeline.look(frames, largest=True)):
+                if len(found.faces):
+                    vectors.append(found.vectors[0])
+                    keys.append((number, person, at // FRAMES))
     return {"vectors": np.array(vectors), "keys": np.array(keys)}
 
 
@@ -289,7 +298,7 @@ class Room:
         """Six frames of a face."""
         light = self.generator.normal(1, 0.06)
         photo = self._turned(photo.astype(np.float32), self.motion)
-        return [self._frame(self._turned(photo, 0.7 * self.motion), light) for _ in range(6)]
+        return [self._frame(self._turned(photo, 0.7 * self.motion), light) for _ in range(FRAMES)]
 
     def _turned(self, photo: np.ndarray, motion: float) -> np.ndarray:
         height, width = photo.shape[:2]

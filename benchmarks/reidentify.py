@@ -149,13 +149,17 @@ def row(held: Held, descriptors: np.ndarray, rule: SequenceRule, one_by_one: boo
     person = np.full(len(who), NEW)
     steps = sorted({*held["video"][~strange]}) if one_by_one else [held["video"][~strange].max()]
     for last in steps:
-        person = linked(descriptors, weights, person, pairs, held["video"] <= last, rule)
+        person = linked(
+            descriptors, weights, person, pairs, held["video"] <= last, held["video"], rule
+        )
     known = ~strange & (who >= 0)
     p, r, f = b_cubed(who[known], person[known])
     people, truth = len({*person[known]}), len({*who[known]})
     idf1 = idf1_of(held, person, ~held["strangers"])
     for last in range(int(steps[-1]) + 1, int(held["video"].max()) + 1):
-        person = linked(descriptors, weights, person, pairs, held["video"] <= last, rule)
+        person = linked(
+            descriptors, weights, person, pairs, held["video"] <= last, held["video"], rule
+        )
     joined = {int(who[i]) for i in np.flatnonzero(strange) if person[i] in person[known]}
     strangers = len({*who[strange & (who >= 0)].tolist()})
     return (
@@ -166,7 +170,7 @@ def row(held: Held, descriptors: np.ndarray, rule: SequenceRule, one_by_one: boo
 
 def linked(
     descriptors: np.ndarray, weights: np.ndarray, person: np.ndarray, pairs: np.ndarray,
-    there: np.ndarray, rule: SequenceRule,
+    there: np.ndarray, videos: np.ndarray, rule: SequenceRule,
 ) -> np.ndarray:  # fmt: skip
     """The people of the sequences that are ``there``, NEW for the others."""
     rows = np.flatnonzero(there)
@@ -175,7 +179,9 @@ def linked(
     apart = at[pairs[there[pairs].all(axis=1)]].reshape(-1, 2)
     none = np.zeros((0, 2), int)
     fixed = np.zeros(len(rows), bool)
-    given = Sequences(descriptors[rows], weights[rows], person[rows], fixed, apart, none)
+    given = Sequences(
+        descriptors[rows], weights[rows], person[rows], fixed, apart, none, videos[rows]
+    )
     made = np.full(len(there), NEW)
     made[rows] = link(given, rule).person
     return made
@@ -210,7 +216,13 @@ def frame_by_frame(held: Held, rule: SequenceRule) -> str:
     of = held["of"]
     use = ~held["strangers"][held["video"][of]] & (who[of] >= 0)
     person = linked(
-        held["vectors"], held["quality"], np.full(len(of), NEW), np.zeros((0, 2), int), use, rule
+        held["vectors"],
+        held["quality"],
+        np.full(len(of), NEW),
+        np.zeros((0, 2), int),
+        use,
+        held["video"][of],
+        rule,
     )
     p, r, f = b_cubed(who[of[use]], person[use])
     people, truth = len({*person[use]}), len({*who[of[use]]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -197,6 +199,17 @@ def test_rates_that_were_not_measured_are_the_cohorts(rule):
     asked = [0.005, 0.01, 0.02, 0.05, 0.2]
     rates = [rate_of_cohort(far) for far in asked]
     assert rates == sorted(rates)
-    assert all(far < rate <= 3 * far for far, rate in zip(asked, rates, strict=True))
+    assert all(far < rate <= 4 * far for far, rate in zip(asked, rates, strict=True))
     with pytest.raises(UsageError):
         rate_of_cohort(1.5)
+
+
+def test_pieces_of_a_video_do_not_show_how_people_vary(strangers, rule):
+    twice, _ = around(strangers[:1], 2, 0.04)
+    others, who = around(strangers[1:4], 6, 0.003)
+    pieces = sequences(np.concatenate([twice, others]))
+    assert len(set(link(pieces, rule).person)) == 4
+    videos = np.array([0, 1, *who])
+    linked = link(replace(pieces, videos=videos), rule)
+    assert len(set(linked.person)) == 5
+    assert linked.suggestions[0].sequence in (0, 1)

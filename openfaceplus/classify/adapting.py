@@ -15,17 +15,18 @@ from openfaceplus.classify.grouping import Groups, Pair
 COHESION = 0.0
 """The least mean silhouette of a person after a join; a sequence alone counts as much."""
 ENOUGH = 16
-"""Sequences without which nothing is known of how alike the people here are."""
+"""How often people must have been seen, once a video, before it is known how alike they are."""
 _PEOPLE = 3  # without whom neither is it
 _ABOVE_USUAL = 0.25  # of the scale: how much more alike than two people here two must be
 _LEVELS, _SAMPLE = 30, 4000
 
 
-def join(groups: Groups) -> None:
-    """Merge the groups that are one person."""
+def join(groups: Groups, videos: np.ndarray) -> None:
+    """Merge the groups that are one person, of sequences from ``videos`` (n,)."""
     groups.grow(1.0)
     living = groups.living()
-    if len(groups.vectors) < ENOUGH or len(living) < _PEOPLE:
+    seen = np.unique(np.stack([groups.numbers(), videos]), axis=1).shape[1]
+    if seen < ENOUGH or len(living) < _PEOPLE:
         return
     floor = max(groups.rule.threshold(groups.mean[living]), _usual(groups) + _ABOVE_USUAL)
     floor = min(floor, 1.0)

@@ -30,7 +30,9 @@ class Sequences:
     counts in a person's mean (its number of good faces, say), and ``person`` (n,) whose it is now,
     ``NEW`` where that is not decided. Those that are ``fixed`` (n,) a user has put right: they
     never move. ``apart`` (p, 2) are pairs of sequences that are never one person, ``refused``
-    (r, 2) a sequence and a person that it is not.
+    (r, 2) a sequence and a person that it is not. ``videos`` (n,) number what they are from: one
+    person's in one video say no more of how people vary than one of them does. Without, each is
+    from a video of its own.
     """
 
     vectors: np.ndarray
@@ -39,6 +41,7 @@ class Sequences:
     fixed: np.ndarray
     apart: np.ndarray
     refused: np.ndarray
+    videos: np.ndarray | None = None
 
 
 class Suggestion(NamedTuple):
@@ -88,7 +91,8 @@ def recluster(sequences: Sequences, rule: SequenceRule) -> Linked:
 def _linked(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Linked:
     groups = _start(sequences, rule, start)
     if rule.usable:
-        adapting.join(groups)
+        videos = np.arange(len(start)) if sequences.videos is None else sequences.videos
+        adapting.join(groups, videos)
     living = groups.living()
     person = _numbers(groups, living, sequences)
     before = cohesion(sequences.vectors, sequences.person)
