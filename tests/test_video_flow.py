@@ -100,6 +100,18 @@ def test_the_same_content_is_indexed_once(indexed, clips, tmp_path):
     shutil.copy(clips / "monday.mp4", tmp_path / "other name.mp4")
     done = json.loads(call("video", "index", tmp_path, clips, "--db", indexed, "--json").stdout)
     assert [one["status"] for one in done["videos"]] == ["kept"] * 3 and done["people"] == 3
+    monday = clips / "monday.mp4"
+    said = call("video", "index", monday, "--db", indexed, "--every", 2)
+    assert "monday.mp4: was indexed with other settings" in said.stderr
+    assert "indexed before" in said.stdout and len(ask(indexed, "appearances")) == 4
+
+
+def test_a_video_may_be_indexed_anew(own, clips):
+    before = ask(own, "appearances", "--video", "monday.mp4")
+    call("video", "index", clips / "monday.mp4", "--db", own, "--every", 2, "--again", "--jobs", 1)
+    after = ask(own, "appearances", "--video", "monday.mp4")
+    assert len(after) == len(before) and len(ask(own, "people")) == 3
+    assert max(one["faces"] for one in after) < 0.6 * max(one["faces"] for one in before)
 
 
 @pytest.fixture

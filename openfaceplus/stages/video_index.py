@@ -42,7 +42,8 @@ Watch = Callable[[str, int, "int | None"], object]
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
     """How videos are indexed: one of ``every`` so many frames, of the first ``seconds``; which
-    faces make sequences; and at which rate ``far`` strangers may be taken for somebody."""
+    faces make sequences; and at which rate ``far`` strangers may be taken for somebody. With
+    ``again`` what is there of a video is removed first, and what was said of it."""
 
     recipe: Recipe
     settings: SequenceSettings = field(default_factory=SequenceSettings)
@@ -50,6 +51,7 @@ class IndexOptions:
     seconds: float | None = None
     far: float = FAR
     commercial: bool = False
+    again: bool = False
 
     def key(self) -> str:
         """What decides which sequences come out, but for the space of their vectors."""
@@ -111,10 +113,10 @@ def index(
 ) -> list[Indexed]:
     """Index videos into the database ``where``, then decide who is in them.
 
-    A video that was indexed before, by its content and with these settings, is kept. Of several,
-    ``jobs`` processes (default: one for each two cores) take one at a time. ``tell`` is called with
-    each result as it is known. A video that cannot be used is a result with an error; what a killed
-    run left half done is done again. Raises DatabaseError if the database cannot be used,
+    A video that was indexed before, by its content, is kept. Of several, ``jobs`` processes
+    (default: one for each two cores) take one at a time. ``tell`` is called with each result as it
+    is known. A video that cannot be used is a result with an error; what a killed run left half
+    done is done again. Raises DatabaseError if the database cannot be used,
     ModelError if a network is missing.
     """
     space = str(Pipeline(options.recipe, commercial=options.commercial).space)
@@ -172,15 +174,20 @@ class _Worker:
         live = is_live(source)
         content = f"live-{uuid.uuid4().hex}" if live else _hash(source)
         space = str(self._pipeline.space)
-        known = self._db.videos.find(content, space, self._options.key())
-        if known is not None and known.done:
-            return Indexed(source, "kept", sequences=known.sequences)
+        known = self._db.videos.find(content, space)
+        if known is not None and known.done and not self._options.again:
+            report = VideoReport()
+            if known.settings != self._options.key():
+                report.remarks.append(f"{shown(source)}: was indexed with other settings")
+            return Indexed(source, "kept", report, None, known.sequences)
         with open_video(source) as video:
             info = video.info
             file = VideoFile(
                 content, self._options.key(), space, self._pipeline.embedder.dim, source,
                 info.duration, info.rate, info.width, info.height,
             )  # fmt: skip
+            if known is not None and known.done:
+                self._db.videos.remove(known.id)
             number = self._db.videos.begin(file)
             if number is None:  # another process finished it just now
                 return Indexed(source, "kept")
