@@ -18,7 +18,7 @@ ENOUGH = 16
 """How often people must have been seen, once a video, before it is known how alike they are."""
 _PEOPLE = 3  # without whom neither is it
 _ABOVE_USUAL = 0.25  # of the scale: how much more alike than two people here two must be
-_LEVELS, _SAMPLE = 30, 4000
+_LEVELS, _SAMPLE = 30, 2000
 
 
 def join(groups: Groups, videos: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from openfaceplus.classify import adapting
+from openfaceplus.classify import adapting, openset
 from openfaceplus.classify.cohesion import cohesion
 from openfaceplus.classify.grouping import Groups
 from openfaceplus.classify.sequence_rule import SequenceRule
@@ -176,9 +176,9 @@ def _scores(sequences: Sequences, person: np.ndarray, rule: SequenceRule) -> np.
     """(n,) scores of sequences with the rest of their people."""
     x, weights = sequences.vectors, np.asarray(sequences.weights, float)[:, None]
     _, whose, counts = np.unique(person, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), x.shape[1]))
-    np.add.at(sums, whose, weights * x)
-    rest = sums[whose] - weights * x
+    if not len(x):
+        return np.zeros(0)
+    rest = openset.sums(weights * x, whose)[whose] - weights * x
     rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
     cosines = np.einsum("nd,nd->n", x, rest)
     scores = rule.score(cosines, rule.typicality(x), rule.typicality(rest.astype(np.float32)))
