@@ -9,8 +9,7 @@ import pytest
 
 from openfaceplus.classify import cohort
 from openfaceplus.classify.linking import NEW, Sequences, link, recluster
-from openfaceplus.classify.sequence_rule import SequenceRule, rate_of_cohort
-from openfaceplus.errors import UsageError
+from openfaceplus.classify.sequence_rule import SequenceRule
 
 SPACE = "dlib-resnet-v1/2v@55533b28a958"
 
@@ -192,16 +191,6 @@ def test_without_a_cohort_nobody_is_joined(strangers):
 def test_nothing_links_to_nothing(rule):
     linked = link(sequences(np.zeros((0, 128), np.float32)), rule)
     assert len(linked.person) == 0
-
-
-def test_rates_that_were_not_measured_are_the_cohorts(rule):
-    assert rate_of_cohort(0.001) == pytest.approx(0.001)
-    asked = [0.005, 0.01, 0.02, 0.05, 0.2]
-    rates = [rate_of_cohort(far) for far in asked]
-    assert rates == sorted(rates)
-    assert all(far < rate <= 4 * far for far, rate in zip(asked, rates, strict=True))
-    with pytest.raises(UsageError):
-        rate_of_cohort(1.5)
 
 
 def test_pieces_of_a_video_do_not_show_how_people_vary(strangers, rule):

@@ -7,12 +7,8 @@ strangers usually scores 0, and sequences above 1 are one person wherever they w
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
 
 import numpy as np
 
@@ -52,7 +48,7 @@ class SequenceRule:
         Without one that is large enough for the rate nobody is joined to anybody. Raises UsageError
         for a rate that makes no sense.
         """
-        needed = calibrate.needed(rate_of_cohort(far))
+        needed = calibrate.needed(far)
         nobody = np.zeros((0, dimensions), np.float32)
         typical = max((each.typical for each in cohorts), key=len, default=nobody)
         for each in cohorts:
@@ -93,31 +89,11 @@ class SequenceRule:
             part = slice(start, start + _BLOCK)
             table = self.scores(self.strangers[part], self.of_strangers[part], people, of_people)
             best[part] = table.max(axis=1, initial=-np.inf)
-        return calibrate.from_scores(best, rate_of_cohort(self.far if far is None else far))
+        return calibrate.from_scores(best, self.far if far is None else far)
 
     def threshold(self, people: np.ndarray, far: float | None = None) -> float:
         """The score above which that share is accepted; inf where there are no strangers."""
         return above(self.calibrate(people, far).threshold)
-
-
-def rate_of_cohort(far: float) -> float:
-    """The share of a cohort's photos that may score enough, for the share ``far`` of strangers'
-    sequences to be joined.
-
-    It is larger, since a score that suffices does not yet join: see ``adapting``. Where it was not
-    measured, below, it is the same. Raises UsageError for a rate that makes no sense.
-    """
-    calibrate.needed(far)
-    cohort, joined = (np.log(_measured()[name]) for name in ("cohort", "joined"))
-    ratio = np.interp(math.log(far), joined, cohort - joined, left=0.0)
-    return min(far * math.exp(float(ratio)), max(far, 0.5))
-
-
-@lru_cache(maxsize=1)
-def _measured() -> dict[str, list[float]]:
-    text = resources.files("openfaceplus").joinpath("classify/sequences.json").read_text()
-    table: dict[str, list[float]] = json.loads(text)
-    return table
 
 
 def _raw(cosines: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> np.ndarray:
