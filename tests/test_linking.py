@@ -202,3 +202,14 @@ def test_pieces_of_a_video_do_not_show_how_people_vary(strangers, rule):
     linked = link(replace(pieces, videos=videos), rule)
     assert len(set(linked.person)) == 5
     assert linked.suggestions[0].sequence in (0, 1)
+
+
+def test_a_smaller_cohort_has_nearly_the_same_scale(rule):
+    (shipped,) = cohort.find(SPACE)
+    ends = []
+    for some in (slice(0, 300), slice(300, 600), slice(0, 1500)):
+        part = replace(shipped, vectors=shipped.vectors[some], typicality=shipped.typicality[some])
+        made = SequenceRule.of([part], 128)
+        assert made.zero == pytest.approx(rule.zero, abs=0.005)
+        ends.append(made.one)
+    assert ends == pytest.approx([rule.one] * 3, abs=0.012)
