@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.database import connect
 from openfaceplus.database.rows import VideoFile
-from openfaceplus.database.search import index as make_indexes
 from openfaceplus.errors import DatabaseError, OpenFacePlusError, VideoClaimed, VideoError
 from openfaceplus.files import shown
 from openfaceplus.pipeline import Pipeline
@@ -137,7 +136,7 @@ def index(
             results.append(one)
             tell(one)
         reidentify(db, space, options.far)
-        make_indexes(db)
+        db.index()
     return results
 
 
