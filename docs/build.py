@@ -27,13 +27,17 @@ GUIDE = {
     "Verify and find people": [
         "One to one, and finding people", "Find one person in a pile of photos",
     ],
+    "Videos": ["Videos"],
     "From Python": ["From Python"],
     "Profiles and models": ["Profiles", "Models and licences"],
     "Speed and accuracy": ["How good, how fast"],
     "Coming from elsewhere": ["Coming from OpenFace", "Coming from face_recognition"],
     "Use it well": ["What it is for, and what not", "Files, and deleting them", "Exit status"],
 }  # fmt: skip
-PAPERS = {"Accuracy": "accuracy", "Performance": "performance", "Detectors and embedders": "models"}
+PAPERS = {
+    "Accuracy": "accuracy", "Performance": "performance", "Detectors and embedders": "models",
+    "Videos": "video", "Very many videos": "scale",
+}  # fmt: skip
 PROJECT = {"How it is built": DOCS / "architecture.md", "Security": DOCS / "security.md",
            "Contributing": ROOT / "CONTRIBUTING.md",
            "Changes": ROOT / "CHANGELOG.md"}  # fmt: skip

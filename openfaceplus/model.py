@@ -247,13 +247,15 @@ def numbers_of(decisions: Sequence[Decision]) -> dict[str, str]:
     return legend(name for decision in decisions for name in _names(decision))
 
 
-def annotate(photo: Photo, decisions: Sequence[Decision]) -> Any:
+def annotate(
+    photo: Photo, decisions: Sequence[Decision], numbers: dict[str, str] | None = None
+) -> Any:
     """The photo's working pixels with a labelled box a face, green if known, red if not.
 
-    Names that no font here can write are numbers, those of ``numbers_of``. Returns (height, width,
-    3) RGB uint8.
+    Names that no font here can write are ``numbers``, by default those of ``numbers_of`` for these
+    decisions. Returns (height, width, 3) RGB uint8.
     """
-    numbers = numbers_of(decisions)
+    numbers = numbers_of(decisions) if numbers is None else numbers
     marks = []
     for decision in decisions:
         assert decision.box is not None

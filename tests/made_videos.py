@@ -64,6 +64,8 @@ def server(folder: Path) -> Iterator[str]:
         yield given
         return
     with connect(folder) as db:
+        db.run("ALTER SYSTEM SET fsync = off")  # nothing of it is kept
+        db.rows("SELECT pg_reload_conf()")
         yield db.url
 
 

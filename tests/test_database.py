@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import numpy as np
+import psycopg
 import pytest
-from made_videos import file, fresh, index, sequence, sequences
+from made_videos import file, fresh, index, name_of, sequence, sequences
 from vectors import SPACE, faces
 
 from openfaceplus.database import connect
@@ -98,7 +101,7 @@ def test_spaces_do_not_mix(db):
     numbers = index(db, "a.mp4", some)
     with pytest.raises(UsageError, match="other-net"):
         db.search(some[0].descriptor, "other-net")
-    with pytest.raises(UsageError, match="128 numbers"):
+    with pytest.raises(UsageError, match="128"):
         db.search(some[0].descriptor[:9], SPACE)
     with pytest.raises(SpaceMismatch, match="128 numbers"):
         db.space(SPACE, 512)
@@ -131,6 +134,36 @@ def test_an_old_pgvector_is_refused(db_url, monkeypatch):
         connect(db_url)
 
 
+def test_a_server_without_pgvector(database_server, monkeypatch):
+    from openfaceplus.database import migrate
+
+    monkeypatch.setattr(migrate, "EXTENSION", "no_such_extension")
+    with fresh(database_server[0]) as url, pytest.raises(DatabaseError, match="has no pgvector"):
+        connect(url)
+
+
+def test_a_user_without_rights(database_server):
+    with fresh(database_server[0]) as url:
+        role = f"{name_of(url)}_guest"
+        as_guest = f"{url}{'&' if '?' in url else '?'}options=-crole%3D{role}"
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute(f"CREATE ROLE {role}")
+        try:
+            with pytest.raises(DatabaseError, match="may not add pgvector") as told:
+                connect(as_guest)
+            assert "CREATE EXTENSION vector" in told.value.remedy
+            with psycopg.connect(url, autocommit=True) as owner:
+                owner.execute("CREATE EXTENSION vector")
+            with pytest.raises(DatabaseError, match="permission denied for database"):
+                connect(as_guest)
+            connect(url).close()
+            with pytest.raises(DatabaseError, match="permission denied"):
+                connect(as_guest)
+        finally:
+            with psycopg.connect(url, autocommit=True) as owner:
+                owner.execute(f"DROP ROLE {role}")
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
@@ -144,6 +177,17 @@ def test_no_such_server(url, said):
         connect(url)
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
     assert told.value.remedy and told.value.field == "db"
+
+
+def test_who_is_not_let_in(database_server):
+    url = database_server[0]
+    with pytest.raises(DatabaseError, match="does not exist") as told:
+        connect(urlsplit(url)._replace(path="/no_such_database").geturl())
+    assert "check its name" in told.value.remedy
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    with pytest.raises(DatabaseError, match=r"authentication failed|no password|role") as told:
+        connect(urlsplit(url)._replace(netloc=f"nobody_of_that_name@{host}").geturl())
+    assert told.value.remedy == "check user and password"
 
 
 def test_a_lost_server_is_told(db):

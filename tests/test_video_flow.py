@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +85,12 @@ def test_timelines_in_all_formats_tell_the_same(indexed, tmp_path):
     table = call("video", "timeline", "monday.mp4", "--db", indexed).stdout
     read = list(csv.DictReader(io.StringIO(table)))
     assert [float(row["start"]) for row in read] == [round(row["start"], 3) for row in rows]
-    call("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / "m.vtt")
+    for ending in ("vtt", "csv", "json"):
+        for _ in range(2):  # its own file it replaces
+            call("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / f"m.{ending}")
     assert (tmp_path / "m.vtt").read_text().count("-->") == len(rows) == 2
+    assert (tmp_path / "m.csv").read_text() == table
+    assert json.loads((tmp_path / "m.json").read_text()) == rows
     (tmp_path / "mine.csv").write_text("mine")
     said = refused("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / "mine.csv")
     assert "mine.csv" in said and (tmp_path / "mine.csv").read_text() == "mine"
@@ -97,12 +100,24 @@ def test_the_same_content_is_indexed_once(indexed, clips, tmp_path):
     shutil.copy(clips / "monday.mp4", tmp_path / "other name.mp4")
     done = json.loads(call("video", "index", tmp_path, clips, "--db", indexed, "--json").stdout)
     assert [one["status"] for one in done["videos"]] == ["kept"] * 3 and done["people"] == 3
+    monday = clips / "monday.mp4"
+    said = call("video", "index", monday, "--db", indexed, "--every", 2)
+    assert "monday.mp4: was indexed with other settings" in said.stderr
+    assert "indexed before" in said.stdout and len(ask(indexed, "appearances")) == 4
+
+
+def test_a_video_may_be_indexed_anew(own, clips):
+    before = ask(own, "appearances", "--video", "monday.mp4")
+    call("video", "index", clips / "monday.mp4", "--db", own, "--every", 2, "--again", "--jobs", 1)
+    after = ask(own, "appearances", "--video", "monday.mp4")
+    assert len(after) == len(before) and len(ask(own, "people")) == 3
+    assert max(one["faces"] for one in after) < 0.6 * max(one["faces"] for one in before)
 
 
 @pytest.fixture
 def own(indexed, tmp_path) -> Path:
     """A copy of the database, which may be changed."""
-    subprocess.run(["cp", "-a", indexed, tmp_path / "own"], check=True)
+    shutil.copytree(indexed, tmp_path / "own")  # root's copy is root's: PostgreSQL minds
     return tmp_path / "own"
 
 
@@ -165,6 +180,8 @@ def test_questions_without_an_answer_are_told_in_one_line(indexed, astronaut, tm
         "video", "appearances", "--person", "Ada", "--db", indexed
     )
     assert "did you mean monday.mp4" in refused("video", "timeline", "monda.mp4", "--db", indexed)
+    said = refused("video", "people", "--db", tmp_path / "none")
+    assert "there is no database; index videos first" in said and not list(tmp_path.iterdir())
     assert "holds no videos" in refused("video", "index", tmp_path, "--db", indexed)
     said = call("video", "purge", "--older-than", "soon", "--db", indexed, expect=2).stderr
     assert "'soon' is no age: give one such as 30d" in said

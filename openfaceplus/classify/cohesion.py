@@ -1,48 +1,60 @@
-"""How well each person's sequences hang together and apart from everybody else's."""
+"""How well each person's sequences hang together, and apart from everybody else's."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from openfaceplus.classify import openset
+
 _BLOCK = 2048
 
 
-def silhouettes(vectors: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """(n,) silhouettes of unit vectors (n, dimensions) of the people that ``person`` (n,) numbers.
+def silhouette(own: np.ndarray, count: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    """(n,) silhouettes, (b - a) / max(a, b), of unit vectors whose cosines to all ``count`` (n,) of
+    their person, themselves among them, add up to ``own`` (n,), and to those of the nearest other
+    person have the mean ``nearest`` (n,); NaN for the only vector of a person.
 
-    (b - a) / max(a, b), a being the mean distance, 1 - cosine, to the person's other vectors and b
-    that to the vectors of the nearest other person (Rousseeuw 1987). NaN for the only vector of a
-    person, where there is nobody else, and for whoever has a negative number.
+    a is the mean distance, 1 - cosine, to the person's other vectors and b that to the nearest
+    other person's (Rousseeuw 1987).
     """
-    known = np.flatnonzero(person >= 0)
-    made = np.full(len(vectors), np.nan)
-    numbers, mine = np.unique(person[known], return_inverse=True)
-    if len(numbers) < 2:
+    a = np.maximum(1 - (own - 1) / np.maximum(count - 1, 1), 0)
+    b = 1 - nearest
+    value: np.ndarray = (b - a) / np.maximum(np.maximum(a, b), 1e-12)
+    return np.where(count > 1, value, np.nan)
+
+
+def silhouettes(
+    vectors: np.ndarray, person: np.ndarray, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """(n,) silhouettes of unit vectors (n, dimensions), or of some ``rows`` of them, of the people
+    that ``person`` (n,) numbers.
+
+    NaN for the only vector of a person, for one whose number is negative, and where there is nobody
+    else.
+    """
+    rows = np.arange(len(vectors)) if rows is None else rows
+    numbers, mine, counts = np.unique(person, return_inverse=True, return_counts=True)
+    there = numbers >= 0
+    made = np.full(len(rows), np.nan)
+    if there.sum() < 2:
         return made
-    counts = np.bincount(mine)
-    sums = np.zeros((len(numbers), vectors.shape[1]))
-    np.add.at(sums, mine, vectors[known])
-    for start in range(0, len(known), _BLOCK):
-        rows, own = known[start : start + _BLOCK], mine[start : start + _BLOCK]
-        each = np.arange(len(rows))
-        to_sums = vectors[rows] @ sums.T
-        others = counts[own] - 1
-        inside = (to_sums[each, own] - 1) / np.maximum(others, 1)
-        means = to_sums / counts
+    sums = openset.sums(vectors, mine).astype(np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        own, each = mine[rows[part]], np.arange(len(rows[part]))
+        cosines = vectors[rows[part]] @ sums.T
+        means = np.where(there, cosines / counts, -np.inf)
         means[each, own] = -np.inf
-        a, b = np.maximum(1 - inside, 0), 1 - means.max(axis=1)
-        value = (b - a) / np.maximum(np.maximum(a, b), 1e-12)
-        made[rows] = np.where(others > 0, value, np.nan)
+        value = silhouette(cosines[each, own], counts[own], means.max(axis=1))
+        made[part] = np.where(there[own], value, np.nan)
     return made
 
 
 def cohesion(vectors: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """(n,) mean silhouettes of each vector's person; NaN as in ``silhouettes``."""
+    """(n,) the mean silhouette of each vector's person; NaN as in ``silhouettes``."""
     single = silhouettes(vectors, person)
     there = np.isfinite(single)
-    made = np.full(len(vectors), np.nan)
-    if there.any():
-        sums = np.bincount(person[there], single[there])
-        counts = np.bincount(person[there])
-        made[there] = (sums / np.maximum(counts, 1))[person[there]]
-    return made
+    _, mine = np.unique(person, return_inverse=True)
+    counts = np.bincount(mine, there)
+    means = np.bincount(mine, np.where(there, single, 0)) / np.maximum(counts, 1)
+    return np.where(there, means[mine], np.nan)

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from openfaceplus.classify import adapting, openset
 from openfaceplus.classify.cohesion import cohesion
 from openfaceplus.classify.grouping import Groups
 from openfaceplus.classify.sequence_rule import SequenceRule
 
 NEW = -1
 """The person of a sequence that nobody was asked about yet."""
-_ROUNDS = 10
-_ABOVE_OTHERS, _BAND = 0.035, 0.02  # of scores
+_BAND = 5.0  # times as many strangers may be among those that are suggested
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,9 @@ class Sequences:
     counts in a person's mean (its number of good faces, say), and ``person`` (n,) whose it is now,
     ``NEW`` where that is not decided. Those that are ``fixed`` (n,) a user has put right: they
     never move. ``apart`` (p, 2) are pairs of sequences that are never one person, ``refused``
-    (r, 2) a sequence and a person that it is not.
+    (r, 2) a sequence and a person that it is not. ``videos`` (n,) number what they are from: one
+    person's in one video say no more of how people vary than one of them does. Without, each is
+    from a video of its own.
     """
 
     vectors: np.ndarray
@@ -39,6 +41,7 @@ class Sequences:
     fixed: np.ndarray
     apart: np.ndarray
     refused: np.ndarray
+    videos: np.ndarray | None = None
 
 
 class Suggestion(NamedTuple):
@@ -70,8 +73,8 @@ def link(sequences: Sequences, rule: SequenceRule) -> Linked:
     """Join new sequences to known people or to each other, and known people where later sequences
     show that they are one; nobody is split.
 
-    Where two people become one, the number of the one that a user has put right stays, else the
-    lower one. Two that a user has put right are never joined.
+    Where two people become one, the number of the one that a user has put right stays, else that of
+    the one with more sequences. Two that a user has put right are never joined.
     """
     return _linked(sequences, rule, sequences.person)
 
@@ -87,15 +90,14 @@ def recluster(sequences: Sequences, rule: SequenceRule) -> Linked:
 
 def _linked(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Linked:
     groups = _start(sequences, rule, start)
-    if len(groups.members):
-        _grow(groups, rule)
+    if rule.usable:
+        videos = np.arange(len(start)) if sequences.videos is None else sequences.videos
+        adapting.join(groups, videos)
     living = groups.living()
     person = _numbers(groups, living, sequences)
-    before, after = (
-        cohesion(sequences.vectors, sequences.person),
-        cohesion(sequences.vectors, person),
-    )
-    suggestions = _suggestions(groups, living, person, rule) if len(living) > 1 else ()
+    before = cohesion(sequences.vectors, sequences.person)
+    after = cohesion(sequences.vectors, person)
+    suggestions = _suggestions(groups, person) if rule.usable else ()
     score = _scores(sequences, person, rule)
     return Linked(person, score, before, after, suggestions)
 
@@ -105,9 +107,7 @@ def _start(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Group
     n = len(start)
     new = np.flatnonzero(start == NEW)
     known = [np.flatnonzero(start == number) for number in np.unique(start[start != NEW])]
-    groups = Groups(
-        sequences.vectors, sequences.weights, [*known, *new[:, None]], rule
-    )  # fmt: skip
+    groups = Groups(sequences.vectors, sequences.weights, [*known, *new[:, None]], rule)
     where = np.empty(n, int)
     for i, rows in enumerate(groups.members):
         where[rows] = i
@@ -131,30 +131,6 @@ def _of_person(sequences: Sequences, number: int) -> np.ndarray:
     return np.flatnonzero(sure if sure.any() else mine)
 
 
-def _grow(groups: Groups, rule: SequenceRule) -> None:
-    """Merge what is surely alike, then what is alike enough among the people that this leaves."""
-    groups.grow(rule.strict)
-    for _ in range(_ROUNDS):
-        living = len(groups.living())
-        groups.grow(_floor(groups, rule))
-        if len(groups.living()) == living:
-            break
-
-
-def _floor(groups: Groups, rule: SequenceRule) -> float:
-    """The score above which groups are one person, in view of how alike the people here are."""
-    living = groups.living()
-    if len(living) < 2:
-        return rule.strict
-    table = rule.scores(
-        groups.mean[living], groups.typicality[living],
-        groups.mean[living], groups.typicality[living],
-    )  # fmt: skip
-    others = table[np.triu_indices(len(living), 1)]
-    level = float(np.median(others)) + _ABOVE_OTHERS
-    return min(max(level, rule.threshold(groups.mean[living])), rule.strict)
-
-
 def _numbers(groups: Groups, living: np.ndarray, sequences: Sequences) -> np.ndarray:
     """(n,) the number of each sequence's person: of those that its group had, the one that a user
     put right, else that of most of its sequences, else a new one."""
@@ -170,9 +146,11 @@ def _numbers(groups: Groups, living: np.ndarray, sequences: Sequences) -> np.nda
             sure = bool(fixed[mine].any())
             claims.append((not sure, -int(mine.sum()), number, int(i)))
     given: dict[int, int] = {}
+    taken: set[int] = set()
     for _, _, number, i in sorted(claims):
-        if i not in given and number not in given.values():
+        if i not in given and number not in taken:
             given[i] = number
+            taken.add(number)
     following = int(max(sequences.person.max(initial=0), 0)) + 1
     for i in sorted(living.tolist(), key=lambda i: int(groups.members[i].min())):
         if i not in given:
@@ -182,17 +160,15 @@ def _numbers(groups: Groups, living: np.ndarray, sequences: Sequences) -> np.nda
     return person
 
 
-def _suggestions(
-    groups: Groups, living: np.ndarray, person: np.ndarray, rule: SequenceRule
-) -> tuple[Suggestion, ...]:
+def _suggestions(groups: Groups, person: np.ndarray) -> tuple[Suggestion, ...]:
+    """Pairs of people, who are not kept apart, that more strangers would pass for one."""
+    rule = groups.rule
+    floor = rule.threshold(groups.mean[groups.living()], min(_BAND * rule.far, 0.5))
     found = []
-    floor = rule.threshold(groups.mean[living]) - _BAND
-    for score, i, j in groups.nearest(floor):
-        if j in groups.apart[i]:
-            continue
-        small, large = sorted((i, j), key=lambda g: (len(groups.members[g]), -g))
-        rows = groups.members[small]
-        found.append(Suggestion(int(rows.min()), int(person[groups.members[large][0]]), score))
+    for score, i, j in groups.pairs(floor):
+        small, large = sorted((i, j), key=lambda k: len(groups.members[k]))
+        sequence = int(groups.members[small].min())
+        found.append(Suggestion(sequence, int(person[groups.members[large][0]]), score))
     return tuple(found)
 
 
@@ -200,9 +176,9 @@ def _scores(sequences: Sequences, person: np.ndarray, rule: SequenceRule) -> np.
     """(n,) scores of sequences with the rest of their people."""
     x, weights = sequences.vectors, np.asarray(sequences.weights, float)[:, None]
     _, whose, counts = np.unique(person, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), x.shape[1]))
-    np.add.at(sums, whose, weights * x)
-    rest = sums[whose] - weights * x
+    if not len(x):
+        return np.zeros(0)
+    rest = openset.sums(weights * x, whose)[whose] - weights * x
     rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
     cosines = np.einsum("nd,nd->n", x, rest)
     scores = rule.score(cosines, rule.typicality(x), rule.typicality(rest.astype(np.float32)))

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from openfaceplus.recipe import Recipe
 
 
+def add_database(to: argparse.ArgumentParser) -> None:
+    """Which database."""
+    to.add_argument(
+        "--db", metavar="WHERE",
+        help="a folder for the database, or postgresql://... of a server of yours (default: "
+        "$OPENFACEPLUS_DB, or a folder in your data folder)",
+    )  # fmt: skip
+
+
 def add_recipe(to: argparse.ArgumentParser, detection: bool = True, openface: bool = False) -> None:
     """Options that decide how a photo becomes an embedding; without ``detection`` a chip.
 

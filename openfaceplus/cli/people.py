@@ -21,33 +21,36 @@ _FORMS = {
     "remove": ("NAME", "forget a person, without trace in anything openfaceplus wrote"),
     "rename": ("NAME NEW", "give a person another name"),
     "list": ("", "list the people and how many photos of each are enrolled"),
+    "import": ("", "bring the people into a database, to be searched there by whois"),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """``openfaceplus people add|remove|rename|list``."""
+    """``openfaceplus people add|remove|rename|list|import``."""
     parse = common.parser(
         "openfaceplus people",
-        "List the people a model knows, add, remove or rename one, without training from photos.",
+        "List the people a model knows, add, remove or rename one, or import them into a database, "
+        "without training from photos.",
         "  openfaceplus people list model/\n"
         "  openfaceplus people add model/ Ada photos-of-ada/\n"
         "  openfaceplus people remove model/ Ada --photos\n"
-        "  openfaceplus people rename model/ Ada 'Ada Lovelace'",
+        "  openfaceplus people rename model/ Ada 'Ada Lovelace'\n"
+        "  openfaceplus people import model/ --db faces/",
     )
     add_modes(parse.add_subparsers(dest="mode", required=True))
     return common.run(parse, argv, lambda args: args.command(args))
 
 
 def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
-    """Add the four sub-commands, each with ``command`` set, and return their parsers."""
+    """Add the sub-commands, each with ``command`` set, and return their parsers."""
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
-        "add": _add, "remove": _remove, "rename": _rename, "list": _list,
+        "add": _add, "remove": _remove, "rename": _rename, "list": _list, "import": _import,
     }  # fmt: skip
     made = []
     for name, (form, text) in _FORMS.items():
         mode = modes.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         mode.add_argument(
-            "arguments", nargs="*" if name == "list" else "+", metavar=f"[MODEL] {form}".strip(),
+            "arguments", nargs="+" if form else "*", metavar=f"[MODEL] {form}".strip(),
             help="MODEL: a model folder or classifier.pkl (default: as in infer)",
         )  # fmt: skip
         mode.set_defaults(command=commands[name])
@@ -59,6 +62,8 @@ def add_modes(modes: Any) -> list[argparse.ArgumentParser]:
         if name == "remove":
             mode.add_argument("--photos", action="store_true", help="delete their photos as well")
             mode.add_argument("--yes", action="store_true", help="do not ask before that")
+        if name == "import":
+            options.add_database(mode)
         made.append(mode)
     return made
 
@@ -166,4 +171,20 @@ def _list(args: argparse.Namespace) -> int:
     else:
         for name, count in found.items():
             say(f"{name}: {counted(count, 'photo')}")
+    return common.OK
+
+
+def _import(args: argparse.Namespace) -> int:
+    from openfaceplus.database import connect
+    from openfaceplus.stages.people_database import import_people
+
+    folder, _ = _split(args, 0)
+    with connect(args.db) as database:
+        found, place = import_people(folder, database), database.place
+    if args.json:
+        people = [{"name": name, "photos": count} for name, count in found.photos.items()]
+        print_json({"db": place, "space": found.space, "people": people})
+    else:
+        known = counted(len(found.photos), "person", "people")
+        say(f"{place} knows {known} of {folder.classifier}.")
     return common.OK

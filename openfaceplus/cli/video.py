@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openfaceplus.cli import common, video_answers, video_changes, video_index
+from openfaceplus.cli import common, video_answers, video_changes, video_identify, video_index
 
 ABOUT = """\
 Follow faces through videos, find the same people again across all of them, with or without knowing
@@ -26,6 +26,6 @@ def main(argv: list[str] | None = None) -> int:
         "  openfaceplus video identify -m model/ clip.mp4 -o named.mp4",
     )
     modes = parse.add_subparsers(dest="mode", required=True, metavar="COMMAND")
-    for part in (video_index, video_answers, video_changes):
+    for part in (video_index, video_identify, video_answers, video_changes):
         part.add(modes)
     return common.run(parse, argv, lambda args: args.command(args))

@@ -14,6 +14,7 @@ from openfaceplus.cli.output import print_json, say
 from openfaceplus.words import clock, counted
 
 if TYPE_CHECKING:
+    from openfaceplus.database.connection import Database
     from openfaceplus.database.rows import Appearance, Person
 
 
@@ -85,15 +86,18 @@ def add_mode(
     made.set_defaults(command=command)
     common.add_everywhere(made, argparse.SUPPRESS)
     if database:
-        made.add_argument(
-            "--db", metavar="WHERE",
-            help="a folder for the database, or postgresql://... of a server of yours (default: "
-            "$OPENFACEPLUS_DB, or a folder in your data folder)",
-        )  # fmt: skip
+        options.add_database(made)
     return made
 
 
-def person_of(database: Any, text: str) -> int:
+def opened(args: argparse.Namespace) -> Database:
+    """The database that is asked, which has to be there."""
+    from openfaceplus.database import connect
+
+    return connect(args.db, create=False)
+
+
+def person_of(database: Database, text: str) -> int:
     """The number of a person who is given by number or name. Raises UsageError if there is none."""
     from openfaceplus.errors import UsageError
     from openfaceplus.words import nearest
@@ -110,9 +114,8 @@ def person_of(database: Any, text: str) -> int:
 
 
 def _people(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         people = db.read.people()
     if args.json:
         print_json([one.to_dict() for one in people])
@@ -126,9 +129,8 @@ def _people(args: argparse.Namespace) -> int:
 
 
 def _appearances(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         person = None if args.person is None else person_of(db, args.person)
         video = None if args.video is None else video_of(db, args.video)
         found = db.read.appearances(person=person, video=video)
@@ -139,11 +141,10 @@ def _appearances(args: argparse.Namespace) -> int:
 
 
 def _search(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
     from openfaceplus.stages.video_search import search
 
     photo = common.photo_of(args.photo)
-    with connect(args.db) as db:
+    with opened(args) as db:
         video = None if args.video is None else video_of(db, args.video)
         found = search(
             db, photo, options.recipe_of(args), top=args.top, video=video,
@@ -170,7 +171,6 @@ def _print(appearances: Sequence[Appearance], as_json: bool) -> None:
 def _timeline(args: argparse.Namespace) -> int:
     import json
 
-    from openfaceplus.database import connect
     from openfaceplus.errors import UsageError
     from openfaceplus.files import atomic_write
     from openfaceplus.stages import timeline
@@ -183,7 +183,7 @@ def _timeline(args: argparse.Namespace) -> int:
             f"{output}: the ending does not say the format", remedy=f"end it in one of {FORMATS}",
             field="output",
         )  # fmt: skip
-    with connect(args.db) as db:
+    with opened(args) as db:
         found = db.read.appearances(video=video_of(db, args.video))
     rows = [one.to_dict() for one in found if one.person is not None]
     if form == "json" and output is None:
@@ -203,9 +203,8 @@ def _timeline(args: argparse.Namespace) -> int:
 
 
 def _suggestions(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         found = db.read.suggestions()
         owners = {one.sequence: one.person for one in db.read.appearances()}
     if args.json:
@@ -224,11 +223,10 @@ def _suggestions(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
     from openfaceplus.stages.video_report import write
     from openfaceplus.stages.video_search import contents
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         page = write(contents(db), args.output)
     if args.json:
         print_json({"report": str(page)})
@@ -238,9 +236,8 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         videos = db.videos.all()
     if args.json:
         print_json([
@@ -255,7 +252,7 @@ def _list(args: argparse.Namespace) -> int:
     return common.OK
 
 
-def video_of(database: Any, text: str) -> int:
+def video_of(database: Database, text: str) -> int:
     """The id of a video that is given by its path, as it was named or any other way to it, or by
     its file name where only one has that. Raises UsageError if there is none."""
     from openfaceplus.errors import UsageError

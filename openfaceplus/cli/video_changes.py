@@ -9,7 +9,7 @@ from typing import Any
 
 from openfaceplus.cli import common
 from openfaceplus.cli.output import print_json, say
-from openfaceplus.cli.video_answers import add_mode, person_of
+from openfaceplus.cli.video_answers import add_mode, opened, person_of
 from openfaceplus.words import counted
 
 
@@ -91,9 +91,8 @@ def _done(args: argparse.Namespace, result: dict[str, Any], text: str) -> int:
 
 
 def _name(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         person = person_of(db, args.person)
         event = db.commands.name(person, args.name or None)
     called = f"is called {args.name}" if args.name else "has no name"
@@ -104,9 +103,8 @@ def _name(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         kept, gone = person_of(db, args.person), person_of(db, args.other)
         event = db.commands.merge(kept, gone)
     return _done(
@@ -117,9 +115,8 @@ def _merge(args: argparse.Namespace) -> int:
 
 
 def _split(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         person = person_of(db, args.person)
         new = db.commands.split(person, args.sequences)
     moved = counted(len(set(args.sequences)), "sequence")
@@ -129,9 +126,8 @@ def _split(args: argparse.Namespace) -> int:
 
 
 def _not(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         person = person_of(db, args.person)
         new = db.commands.refuse(args.sequence, person)
     is_new = "" if new is None else f"; it is person {new} now"
@@ -142,9 +138,8 @@ def _not(args: argparse.Namespace) -> int:
 
 
 def _undo(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         event = db.commands.undo(args.event)
     return _done(
         args, {"undone": event.id, "command": event.command},
@@ -153,9 +148,8 @@ def _undo(args: argparse.Namespace) -> int:
 
 
 def _log(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         events = db.commands.events()
     if args.json:
         print_json([
@@ -173,10 +167,9 @@ def _log(args: argparse.Namespace) -> int:
 
 
 def _recluster(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
     from openfaceplus.stages.reidentify import recluster
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         moves = recluster(db, far=args.far, dry_run=args.dry_run)
     if args.json:
         print_json([one.to_dict() for one in moves])
@@ -195,18 +188,16 @@ def _called(person: int | None) -> str:
 
 
 def _forget(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         person = person_of(db, args.person)
         receipt = db.forget(person)
     return _receipt(args, receipt, f"Forgot person {person}.")
 
 
 def _purge(args: argparse.Namespace) -> int:
-    from openfaceplus.database import connect
 
-    with connect(args.db) as db:
+    with opened(args) as db:
         receipt = db.purge(args.older_than)
     return _receipt(args, receipt, "Purged.")
 

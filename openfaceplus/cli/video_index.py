@@ -31,9 +31,16 @@ def add(modes: Any) -> None:
         "sources", nargs="+", metavar="VIDEO",
         help="files, folders, camera:0, or rtsp:// and other addresses; indexed before: kept",
     )  # fmt: skip
+    mode.add_argument(
+        "--again", action="store_true",
+        help="index what was indexed before anew, forgetting what you said of it",
+    )  # fmt: skip
     mode.add_argument("--every", type=int, default=1, metavar="N", help="look at each Nth frame")
     mode.add_argument("--seconds", type=float, metavar="S", help="only the first S seconds")
-    options.add_jobs(mode)
+    mode.add_argument(
+        "--jobs", type=int, metavar="N",
+        help="videos at a time, a process each (default: one for each two cores)",
+    )  # fmt: skip
     mode.add_argument(
         "-m", "--model", metavar="MODEL",
         help="a model folder or classifier.pkl: people whom it knows are named",
@@ -80,7 +87,13 @@ def _index(args: argparse.Namespace) -> int:
         recipe = model.pipeline.recipe
     videos = videos_of(args.sources)
     chosen = IndexOptions(
-        recipe, settings_of(args), args.every, args.seconds, args.far, args.commercial
+        recipe,
+        settings_of(args),
+        args.every,
+        args.seconds,
+        args.far,
+        args.commercial,
+        args.again,
     )
     bar = common.FrameProgress()
 

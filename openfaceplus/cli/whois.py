@@ -1,9 +1,8 @@
-"""``openfaceplus whois``: who of a folder with one photo a person is this."""
+"""``openfaceplus whois``: who of a folder with one photo a person, or of a database, is this."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import print_json, say
@@ -17,16 +16,21 @@ from openfaceplus.cli.verify import (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """``openfaceplus whois PHOTO --db FOLDER``."""
+    """``openfaceplus whois PHOTO --db WHERE``."""
     parse = common.parser(
         "openfaceplus whois",
-        "Find the person of a photo in a folder with one photo a person, or say that they are not "
-        "in it. Exit status 0: found; 1: not.",
+        "Find the person of a photo in a folder with one photo a person, or in a database into "
+        "which a model's people were imported, or say that they are not in it. Exit status 0: "
+        "found; 1: not.",
         "  openfaceplus whois visitor.jpg --db staff/\n"
-        "  openfaceplus whois visitor.jpg --db staff/ --far 0.01 --json",
+        "  openfaceplus whois visitor.jpg --db staff/ --far 0.01 --json\n"
+        "  openfaceplus whois visitor.jpg --db postgresql://me@host/faces",
     )
     parse.add_argument("photo", metavar="PHOTO", help="a photo; - reads standard input")
-    parse.add_argument("--db", type=Path, required=True, metavar="FOLDER", help="NAME.jpg, ...")
+    parse.add_argument(
+        "--db", required=True, metavar="WHERE",
+        help="a folder of photos, NAME.jpg; or a database's folder or postgresql:// URL",
+    )  # fmt: skip
     add_comparison(parse)
     options.add_max_pixels(parse)
     options.add_recipe(parse)
@@ -34,15 +38,22 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _whois(args: argparse.Namespace) -> int:
+    from openfaceplus.database import connect, is_database
     from openfaceplus.photo_folder import PhotoFolder
+    from openfaceplus.stages import people_database
     from openfaceplus.verification import Comparer
 
     photo = common.photo_of(args.photo)
-    database = PhotoFolder(args.db, Comparer(**comparison_of(args)))
-    say_unusable(database)
-    found = database.whois(photo)
+    comparer = Comparer(**comparison_of(args))
+    if is_database(args.db):
+        with connect(args.db) as database:
+            found = people_database.whois(database, photo, comparer)
+    else:
+        folder = PhotoFolder(args.db, comparer)
+        say_unusable(folder)
+        found = folder.whois(photo)
     assert found.distance is not None and found.limit is not None and found.box is not None
-    far = database.comparer.far
+    far = comparer.far
     how = distance_in_words(found.distance, found.limit, far)
     if args.json:
         print_json(

@@ -19,7 +19,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openfaceplus.errors import StorageError
+from openfaceplus.errors import DatabaseError, StorageError
+from openfaceplus.files import shown
 
 if TYPE_CHECKING:
     from openfaceplus.database.connection import Database
@@ -28,15 +29,26 @@ PLACE = "OPENFACEPLUS_DB"
 """The environment variable that says which database is used where none is named."""
 
 
-def connect(where: str | os.PathLike[str] | None = None) -> Database:
+MARK = "openfaceplus-database"
+"""The file that tells a database's folder from others."""
+
+
+def connect(where: str | os.PathLike[str] | None = None, *, create: bool = True) -> Database:
     """Open a database: a folder, with a server of its own, or that of a postgresql:// URL.
 
-    Without one, that of the environment variable OPENFACEPLUS_DB or in the user's data folder.
+    Without one, that of the environment variable OPENFACEPLUS_DB or in the user's data folder. A
+    folder that holds none yet is made one, or with ``create`` false refused.
+
     Raises DatabaseError if it cannot be used, UsageError if a library is missing.
     """
     from openfaceplus.database.connection import Database
 
-    return Database(where or os.environ.get(PLACE) or data_folder() / "database")
+    place = where or os.environ.get(PLACE) or data_folder() / "database"
+    if not create and not is_database(place):
+        raise DatabaseError(
+            f"{shown(place)}: there is no database", remedy="index videos first", field="db"
+        )
+    return Database(place)
 
 
 def data_folder() -> Path:
@@ -57,6 +69,11 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # one without a name
         return "user"
+
+
+def is_database(where: object) -> bool:
+    """Whether it names a database: a server's URL, or a folder that holds one."""
+    return is_url(where) or Path(str(where), MARK).is_file()
 
 
 def is_url(where: object) -> bool:

@@ -34,9 +34,9 @@ _PATIENCE = 30.0
 class Database:
     """A database that is open until ``close``, or the end of a ``with`` block.
 
-    It is one connection: threads may share it and take turns; each process opens its own. ``where``
-    is what was given, ``url`` what it is reached by, and ``place`` what messages call it, without
-    the password. All times are seconds, all methods raise DatabaseError if the server is lost.
+    It is one connection, of one thread at a time; each process opens its own. ``where`` is what was
+    given, ``url`` what it is reached by, and ``place`` what messages call it, without the password.
+    All methods raise DatabaseError if the server is lost: then open it again.
     """
 
     def __init__(self, where: str | os.PathLike[str]) -> None:
@@ -99,6 +99,13 @@ class Database:
         from openfaceplus.database.search import search
 
         return search(self, vector, space, k, video)
+
+    def index(self) -> list[str]:
+        """Make the indexes for searching that are worth their while by now and are missing, which
+        takes minutes; returns their names. Without them all vectors are looked at."""
+        from openfaceplus.database.search import index
+
+        return index(self)
 
     def forget(self, person: int) -> Receipt:
         """Remove a person with their sequences, templates, crops and vectors, whoever was merged

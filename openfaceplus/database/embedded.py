@@ -29,12 +29,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from openfaceplus.database import watch
+from openfaceplus.database import MARK, watch
 from openfaceplus.database.programs import account, programs_for
 from openfaceplus.errors import DatabaseError, UsageError
 from openfaceplus.files import make_folder, opener, shown, unwritable
 
-MARK = "openfaceplus-database"
 NAME = "openfaceplus"
 """What the server and its only user are called."""
 
@@ -129,22 +128,23 @@ class Server:
 
     def _start(self) -> None:
         """Start the server unless it runs, and wait until it answers."""
-        end, launched, said = time.monotonic() + _PATIENCE, False, 0
-        log = self.folder / "log"
+        end, launched, before, said = time.monotonic() + _PATIENCE, False, 0, ""
         while time.monotonic() < end:
             with contextlib.ExitStack() as stack:
                 running = self._open("running", stack)
                 stopped = _locked(running)
-                if stopped and launched:
-                    break
+                if stopped and launched and _complaints(said := self._said(before)):
+                    break  # without a complaint it was killed
                 if stopped:
-                    said = log.stat().st_size if log.exists() else 0
-                    self._launch(running)
-                    launched = True
+                    before, launched = self._launch(running), True
                 elif self._answers():
                     return
             time.sleep(0.02)
-        raise _would_not_start(self.folder, log.read_bytes()[said:].decode(errors="replace"))
+        raise _would_not_start(self.folder, said)
+
+    def _said(self, before: int) -> str:
+        """What the server wrote to its log after so many bytes."""
+        return (self.folder / "log").read_bytes()[before:].decode(errors="replace")
 
     def _answers(self) -> bool:
         """Whether it says that it is ready and somebody listens: what it says outlives it."""
@@ -181,7 +181,8 @@ class Server:
         (new / "pg_ident.conf").write_text("".join(maps))
         os.rename(new, self._data)
 
-    def _launch(self, running: int) -> None:
+    def _launch(self, running: int) -> int:
+        """Start the watcher, which starts the server; returns how long the log was before."""
         user = account(self._data)
         programs = programs_for(user)
         if not self._data.exists():
@@ -192,9 +193,9 @@ class Server:
         with contextlib.ExitStack() as stack:
             clients = self._open("clients", stack)  # opened anew: a lock of the watcher's own
             log = self._open("log", stack)
-            if os.lseek(log, 0, os.SEEK_END) > _LONGEST_LOG:
+            if os.fstat(log).st_size > _LONGEST_LOG:
                 os.ftruncate(log, 0)
-                os.lseek(log, 0, os.SEEK_SET)
+            before = os.lseek(log, 0, os.SEEK_END)
             subprocess.run(
                 [
                     sys.executable, "-I", "-S", os.path.abspath(watch.__file__), str(clients),
@@ -204,6 +205,7 @@ class Server:
                 cwd=self._data, pass_fds=[clients, running], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, check=True,
             )  # fmt: skip
+        return before
 
     def _wait_until_stopped(self) -> None:
         end = time.monotonic() + _PATIENCE
@@ -228,10 +230,14 @@ def _as(user: pwd.struct_passwd) -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
+def _complaints(said: str) -> list[str]:
+    lines = [line.strip() for line in said.splitlines()]
+    return [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "error"))]
+
+
 def _would_not_start(folder: Path, said: str) -> DatabaseError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    bad = [line for line in lines if "FATAL" in line or "error" in line or "PANIC" in line]
-    why = shown((bad or lines or ["it says nothing"])[-1])
+    why = shown((_complaints(said) or lines or ["it says nothing"])[-1])
     full = any("No space left on device" in line for line in lines[-20:])
     return DatabaseError(
         f"{shown(folder)}: the database server did not start ({why})",

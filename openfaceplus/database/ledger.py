@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from openfaceplus.database.draft import Draft
 from openfaceplus.database.history import (
     Assignment,
     Change,
-    Draft,
     Event,
     empty,
     from_json,
@@ -108,10 +108,12 @@ class Ledger:
     ) -> int | None:
         """Write an event and do what it says; returns its id, None if it changes nothing.
 
-        Raises UsageError if two sequences of one person would overlap in time.
+        Raises UsageError if two sequences of one person would overlap in time, or two people have
+        one name.
         """
         if not changes:
             return None
+        self._check_names(changes)
         (found,) = self._db.rows(
             "INSERT INTO event (author, command, undoes, changes) VALUES (%s, %s, %s, %s) "
             "RETURNING id",
@@ -134,6 +136,11 @@ class Ledger:
             Event(number, at, author, command, undoes, from_json(changes))
             for number, at, author, command, undoes, changes in rows
         ]
+
+    def commands(self) -> list[tuple[int, tuple[str, int | None]]]:
+        """The ids of all events, in order, with the command and what it undoes."""
+        rows = self._db.rows("SELECT id, command, undoes FROM event ORDER BY id")
+        return [(number, (command, undoes)) for number, command, undoes in rows]
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Make the tables say what an event says; people come first and go last."""
@@ -178,6 +185,19 @@ class Ledger:
             + (again if what == "template" else ""),
             _columns(come, len(types)),
         )
+
+    def _check_names(self, changes: Sequence[Change]) -> None:
+        """Nobody else has a name, but for those who lose it in the same event."""
+        new = [c.after for c in changes if c.what == "name" and c.after]
+        own = [c.key for c in changes if c.what == "name"]
+        for person, name in self._db.rows(
+            "SELECT id, name FROM person WHERE name = ANY(%s) AND id <> ALL(%s)", (new, own)
+        ):
+            raise UsageError(
+                f"{name} is the name of person {person}",
+                remedy="merge the two, or choose another name",
+                field="name",
+            )
 
     def _check_overlaps(self, people: set[int]) -> None:
         for person, sequence, before in self._db.rows(_OVERLAPS, (sorted(people),)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
     import psycopg
 
 SCHEMA = "openfaceplus"
-LOCK = 0x6F667020
-"""The number of the advisory lock that whoever migrates holds."""
+EXTENSION = "vector"
+"""What pgvector is called in a database."""
+
+_LOCK = "SELECT pg_advisory_xact_lock(0x6F667020)"
+"""Lets one process migrate at a time."""
 
 OLDEST = (0, 8, 4)
 """pgvector's version below which vacuuming may damage an index."""
@@ -43,14 +47,13 @@ def prepare(connection: psycopg.Connection[Any], place: str) -> None:
     """
     known = migrations()
     if _number(connection) != known[-1][0]:
-        _lock_out_others = f"SELECT pg_advisory_xact_lock({LOCK})"
         with connection.transaction():
-            connection.execute(_lock_out_others)
+            connection.execute(_LOCK)
             _extend(connection, place)
             connection.execute(_MANAGE)
         for number, name, sql in known:
             with connection.transaction():
-                connection.execute(_lock_out_others)
+                connection.execute(_LOCK)
                 _set_path(connection)
                 if number > _number(connection):
                     connection.execute(sql.encode())
@@ -83,32 +86,39 @@ def _number(connection: psycopg.Connection[Any]) -> int:
 def _set_path(connection: psycopg.Connection[Any]) -> None:
     """Look for our tables first, then for pgvector, wherever its owner put it."""
     row = connection.execute(
-        "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'"
+        "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = %s", (EXTENSION,)
     ).fetchone()
     place = "public" if row is None else row[0]
     connection.execute(f"SET search_path = {SCHEMA}, {place}")
 
 
+def _versions(connection: psycopg.Connection[Any]) -> tuple[str | None, str] | None:
+    """pgvector's version in the database, None if it is not in it, and the server's newest."""
+    return connection.execute(
+        "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = %s",
+        (EXTENSION,),
+    ).fetchone()
+
+
 def _extend(connection: psycopg.Connection[Any], place: str) -> None:
+    """Add pgvector to the database. Raises DatabaseError if that cannot be."""
     import psycopg
 
-    row = connection.execute(
-        "SELECT installed_version FROM pg_available_extensions WHERE name = 'vector'"
-    ).fetchone()
-    if row is None:
+    found = _versions(connection)
+    if found is None:
         raise DatabaseError(
             f"{place}: the server has no pgvector",
             remedy="install pgvector on it, or choose another server",
             field="db",
         )
     try:
-        if row[0] is None:
+        if found[0] is None:
             with connection.transaction():
-                connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+                connection.execute(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseError(
             f"{place}: this user may not add pgvector to the database",
-            remedy="let an administrator run in it: CREATE EXTENSION vector",
+            remedy=f"let an administrator run in it: CREATE EXTENSION {EXTENSION}",
             field="db",
         ) from error
 
@@ -117,22 +127,16 @@ def _check_version(connection: psycopg.Connection[Any], place: str) -> None:
     """Raises DatabaseError for a pgvector that is too old, unless it can be updated here."""
     import psycopg
 
-    row = connection.execute(
-        "SELECT installed_version, default_version FROM pg_available_extensions "
-        "WHERE name = 'vector'"
-    ).fetchone()
-    installed, newest = row or ("", "")
+    installed, newest = _versions(connection) or (None, "")
     if _version(installed) < OLDEST <= _version(newest):
-        try:
-            connection.execute("ALTER EXTENSION vector UPDATE")
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"ALTER EXTENSION {EXTENSION} UPDATE")
             return
-        except psycopg.errors.InsufficientPrivilege:
-            pass
     if _version(installed) < OLDEST:
         wanted = ".".join(map(str, OLDEST))
         raise DatabaseError(
             f"{place}: its pgvector is {installed}, and {wanted} or later is needed",
-            remedy="update pgvector on the server; in the database: ALTER EXTENSION vector UPDATE",
+            remedy=f"update it on the server; in the database: ALTER EXTENSION {EXTENSION} UPDATE",
             field="db",
         )
 

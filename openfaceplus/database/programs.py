@@ -22,8 +22,9 @@ _COPIES = Path("/var/lib/openfaceplus")
 
 
 def account(data: Path) -> pwd.struct_passwd:
-    """Who the server runs as: the owner of its files, which for root is somebody harmless."""
-    if data.exists():
+    """Who the server runs as: the owner of its files, which for root is somebody harmless, who is
+    given those that root copied here."""
+    if data.exists() and data.stat().st_uid != 0:
         return pwd.getpwuid(data.stat().st_uid)
     if os.geteuid() != 0:
         try:
@@ -36,7 +37,10 @@ def account(data: Path) -> pwd.struct_passwd:
             ) from None
     for name in ("postgres", "nobody"):
         with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
+            user = pwd.getpwnam(name)
+            for path in (data, *data.rglob("*")) if data.exists() else ():
+                os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+            return user
     raise DatabaseError(
         "PostgreSQL does not run as root, and there is no user called nobody",
         remedy="run as another user, or name a server of yours",
@@ -62,7 +66,9 @@ def programs_for(user: pwd.struct_passwd) -> Path:
             shutil.copytree(libraries, new / libraries.name)
         for path in (copy.parent, new, *(p for p in new.rglob("*") if p.is_dir())):
             path.chmod(0o755)
-        os.rename(new, copy)
+        with contextlib.suppress(OSError):  # another was sooner
+            os.rename(new, copy)
+        shutil.rmtree(new, ignore_errors=True)
     return copy / package.name / "pginstall/bin"
 
 

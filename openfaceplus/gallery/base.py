@@ -76,10 +76,7 @@ class VectorGallery(ABC):
         """
         self.check_space(space)
         vectors = self._checked(vectors)
-        if isinstance(people, str) or len(people) != len(vectors):
-            raise UsageError(f"{len(vectors)} vectors need as many people, in a list")
-        if not all(isinstance(person, str) for person in people):
-            raise UsageError("ids of people are strings")
+        check_people(people, vectors)
         if not len(vectors):
             return []
         labels = []
@@ -185,29 +182,10 @@ class VectorGallery(ABC):
 
     def check_space(self, space: Space | str | None) -> None:
         """Raise SpaceMismatch if ``space`` is given and not the gallery's."""
-        if space is not None and str(space) != self.space:
-            raise SpaceMismatch(
-                f"the gallery holds embeddings of {self.space}, these are of {space}",
-                remedy="make them with the same network and settings",
-            )
+        check_space(self.space, space)
 
     def _checked(self, vectors: Any) -> np.ndarray:
-        """(n, dim) float32, contiguous and of unit length; one vector may come without its n."""
-        try:
-            found = np.ascontiguousarray(vectors, np.float32)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"not vectors of numbers: {error}") from error
-        if found.ndim == 1 and found.size == self.dim:
-            found = found[None]
-        if found.size == 0 and found.ndim <= 2:
-            found = found.reshape(0, self.dim)
-        if found.ndim != 2 or found.shape[1] != self.dim:
-            raise UsageError(f"vectors of shape {found.shape}", remedy=f"(n, {self.dim}) is needed")
-        if not self.unit and np.isfinite(found).all():
-            return found
-        if not (np.abs(np.einsum("nd,nd->n", found, found) - 1) < 1e-3).all():
-            raise UsageError("vectors must have unit length: divide each by its norm")
-        return found
+        return checked(vectors, self.dim, self.unit)
 
     @abstractmethod
     def _search(self, probes: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -228,6 +206,45 @@ class VectorGallery(ABC):
     @abstractmethod
     def _loaded(self, folder: Path, header: files.Header) -> None:
         """Read what ``_parts`` wrote."""
+
+
+def check_space(own: str, space: Space | str | None) -> None:
+    """Raise SpaceMismatch if ``space`` is given and not ``own``, that of a gallery."""
+    if space is not None and str(space) != own:
+        raise SpaceMismatch(
+            f"the gallery holds embeddings of {own}, these are of {space}",
+            remedy="make them with the same network and settings",
+        )
+
+
+def checked(vectors: Any, dim: int, unit: bool = True) -> np.ndarray:
+    """(n, dim) float32, contiguous and with ``unit`` of unit length; one may come without its n.
+
+    Raises UsageError for anything else.
+    """
+    try:
+        found = np.ascontiguousarray(vectors, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"not vectors of numbers: {error}") from error
+    if found.ndim == 1 and found.size == dim:
+        found = found[None]
+    if found.size == 0 and found.ndim <= 2:
+        found = found.reshape(0, dim)
+    if found.ndim != 2 or found.shape[1] != dim:
+        raise UsageError(f"vectors of shape {found.shape}", remedy=f"(n, {dim}) is needed")
+    if not unit and np.isfinite(found).all():
+        return found
+    if not (np.abs(np.einsum("nd,nd->n", found, found) - 1) < 1e-3).all():
+        raise UsageError("vectors must have unit length: divide each by its norm")
+    return found
+
+
+def check_people(people: Sequence[str], vectors: np.ndarray) -> None:
+    """Raise UsageError unless there is the id of a person for each of the vectors."""
+    if isinstance(people, str) or len(people) != len(vectors):
+        raise UsageError(f"{len(vectors)} vectors need as many people, in a list")
+    if not all(isinstance(person, str) for person in people):
+        raise UsageError("ids of people are strings")
 
 
 def _grown(values: np.ndarray, used: int, room: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from openfaceplus.track.settings import SequenceSettings
 
 _NEAR, _SPEED = 1.0, 1.5  # sides that a face may be off when it comes back, and more a second
 _GROWN = 2.0  # times the size that it may then have
+_NEXT = 2  # crops that are compared across a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,15 @@ class Piece:
 def parted(piece: Piece, likeness: Likeness) -> list[Piece]:
     """The piece, or where its early and late vectors are of two people, its parts.
 
-    It is parted where its crops differ most, at the moment between them at which it was least sure
-    that the face was the same.
+    It is parted where its crops differ most, all on one side from all on the other or the nearest
+    from the nearest (somebody may pass before a face that goes on), and at the moment between them
+    at which it was least sure that the face was the same.
     """
     count = len(piece.crops)
     if count < 2:
         return [piece]
     weighted = piece.vectors * np.array([crop.quality for crop in piece.crops])[:, None]
-    sums = weighted.cumsum(0)
-    sides = np.stack([sums[:-1], sums[-1] - sums[:-1]])
-    sides /= np.maximum(np.linalg.norm(sides, axis=2, keepdims=True), 1e-12)
-    cosines = (sides[0] * sides[1]).sum(1)
+    cosines = np.minimum(_across(weighted, count), _across(weighted, _NEXT))
     limits = np.full(count - 1, likeness.other)
     limits[[0, -1]] = likeness.single
     at = int((cosines - limits).argmin())
@@ -83,6 +82,18 @@ def parted(piece: Piece, likeness: Likeness) -> list[Piece]:
         piece.seen[first:], piece.ease[first:], piece.crops[at + 1 :], piece.vectors[at + 1 :]
     )
     return [*parted(early, likeness), *parted(late, likeness)]
+
+
+def _across(weighted: np.ndarray, reach: int) -> np.ndarray:
+    """(n - 1,) cosines of the sums of up to ``reach`` of (n, dimensions) vectors before and after
+    each gap between them."""
+    sums = np.concatenate([np.zeros_like(weighted[:1]), weighted.cumsum(0)])
+    gaps = np.arange(1, len(weighted))
+    before = sums[gaps] - sums[np.maximum(0, gaps - reach)]
+    after = sums[np.minimum(len(weighted), gaps + reach)] - sums[gaps]
+    lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    cosines: np.ndarray = (before * after).sum(1) / np.maximum(lengths, 1e-12)
+    return cosines
 
 
 class Joiner:

@@ -56,7 +56,8 @@ class Clock:
     def time(self, picture: Any) -> float:
         """When a frame, the next one, is shown."""
         last = self._last
-        said = None if picture.pts is None else float(picture.pts * picture.time_base)
+        dated = picture.pts is not None and picture.time_base is not None
+        said = float(picture.pts * picture.time_base) if dated else None
         if said is None:
             time = 0.0 if last is None else last + self._step
         elif last is None:

@@ -67,7 +67,7 @@ def open_video(source: str | os.PathLike[str]) -> VideoSource:
 class VideoSource:
     """An open video: ``info`` says what it is, and ``remarks`` what was odd in what was read.
 
-    ``name`` is what messages call it.
+    ``name`` is what messages call it, ``start`` where it begins on its own clock, in seconds.
     """
 
     def __init__(self, source: str) -> None:
@@ -172,8 +172,8 @@ class VideoSource:
             start = container.start_time / 1e6
         elif live and picture.pts is not None:
             start = float(picture.pts * picture.time_base)
-        self._start = start or 0.0
-        self._clock = Clock(self._start, 1 / float(rate or _RATE))
+        self.start = start or 0.0
+        self._clock = Clock(self.start, 1 / float(rate or _RATE))
         aspect = stream.sample_aspect_ratio
         turns = round(picture.rotation / 90) % 4
         width, height = picture.width, picture.height
@@ -220,7 +220,7 @@ class VideoSource:
         end = self.info.duration
         if self._stream.duration:
             length = (self._stream.start_time or 0) + self._stream.duration
-            end = float(length * self._stream.time_base) - self._start
+            end = float(length * self._stream.time_base) - self.start
         if end and not self.info.live and last < end - max(1.0, _SHORT * end):
             self.remarks.append(
                 f"{self.name}: its pictures end after {last:.1f} of {end:.1f} seconds"
