@@ -6,8 +6,9 @@ photo at its full size, x to the right and y down. Every score rises with likene
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,6 +169,21 @@ class Decision:
     def limit(self) -> float | None:
         """The greatest distance accepted, where a distance decides."""
         return -self.threshold if self.confidence is None else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which has no infinity: the threshold is None where nobody is accepted."""
+        return {
+            "box": self.box and self.box.rounded(),
+            "person": self.person,
+            "name": self.name,
+            "closest": self.closest,
+            "unsure_between": self.second and [self.closest, self.second],
+            "confidence": self.confidence and round(self.confidence, 4),
+            "score": round(self.score, 4),
+            "raw_score": self.raw and round(self.raw, 5),
+            "threshold": round(self.threshold, 4) if math.isfinite(self.threshold) else None,
+            "note": self.note,
+        }
 
     def __repr__(self) -> str:
         how = f"distance {-self.score:.3f}"

@@ -13,7 +13,7 @@ from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
 from openfaceplus.decoding import Photo
 from openfaceplus.drawing import Mark, draw, legend
-from openfaceplus.errors import PhotoError, UsageError
+from openfaceplus.errors import NoFace, PhotoError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
 from openfaceplus.images import MAX_PIXELS
@@ -64,6 +64,21 @@ class Identified:
         if self.error is not None:
             return self.error.status
         return "ok" if self.decisions else "no_face"
+
+    def problem(self, name: str | os.PathLike[str]) -> PhotoError | None:
+        """Why there is nobody in the photo called ``name``, if so."""
+        return NoFace(f"{shown(name)}: no face found") if self.status == "no_face" else self.error
+
+    def to_dict(self, name: str | os.PathLike[str]) -> dict[str, Any]:
+        """For JSON; ``name`` is what to call the photo."""
+        error = self.problem(name)
+        return {
+            "file": os.fspath(name),
+            "status": self.status,
+            "error": None if error is None else error.to_dict(),
+            "more_faces": self.others,
+            "faces": [decision.to_dict() for decision in self.decisions],
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,13 +28,13 @@ STREETS = {
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "evaluate", "video", "track",
-        "database",
+        "database", "audit",
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
         "frames", "model_folder",
     },
-    "edges": {"cli", "server", "compat", "__main__"},
+    "edges": {"cli", "server", "client", "compat", "__main__"},
 }  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(STREETS.values()) for name in names}
 HEAVY = {"torch", "dlib", "cv2", "sklearn", "pandas", "onnxruntime", "onnx", "numpy", "PIL"}

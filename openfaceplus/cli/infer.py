@@ -6,15 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import print_json, say
 
 if TYPE_CHECKING:
-    from openfaceplus.errors import PhotoError
     from openfaceplus.model import Identified, Model, Policy
 
 
@@ -126,7 +124,7 @@ def infer(args: argparse.Namespace, model_path: str | None, photos: Sequence[str
             failed |= found.status != "ok"
             statuses.add(found.status)
             if args.json:
-                print_json(_as_dict(path, found))
+                print_json(found.to_dict(path))
             else:
                 _print(path, found, args.multi)
             advance()
@@ -149,7 +147,7 @@ def _print(path: Path, found: Identified, multi: bool) -> None:
     from openfaceplus.words import counted
 
     say("", f"=== {path} ===")
-    if error := _error(path, found):
+    if error := found.problem(path):
         say(f"No {'picture' if found.decisions else 'result'}: {error}")
     if not found.decisions:
         return
@@ -172,38 +170,6 @@ def _print(path: Path, found: Identified, multi: bool) -> None:
         # Standard output holds what OpenFace prints.
         more = f"at least {counted(found.others, 'more face')}"
         say(f"{path}: {more}; --multi names all", file=sys.stderr)
-
-
-def _error(path: Path, found: Identified) -> PhotoError | None:
-    from openfaceplus.errors import NoFace
-    from openfaceplus.files import shown
-
-    return NoFace(f"{shown(path)}: no face found") if found.status == "no_face" else found.error
-
-
-def _as_dict(path: Path, found: Identified) -> dict[str, Any]:
-    error = _error(path, found)
-    return {
-        "file": str(path),
-        "status": found.status,
-        "error": None if error is None else error.to_dict(),
-        "more_faces": found.others,
-        "faces": [
-            {
-                "box": decision.box and decision.box.rounded(),
-                "name": decision.name,
-                "closest": decision.closest,
-                "unsure_between": decision.second and [decision.closest, decision.second],
-                "confidence": decision.confidence and round(decision.confidence, 4),
-                "score": round(decision.score, 4),
-                "raw_score": decision.raw and round(decision.raw, 5),
-                # JSON has no infinity: null where nobody would be accepted.
-                "threshold": round(decision.threshold, 4) if isfinite(decision.threshold) else None,
-                "note": decision.note,
-            }
-            for decision in found.decisions
-        ],
-    }
 
 
 def _annotate(to: Path, found: Identified) -> None:

@@ -46,7 +46,8 @@ class Workers(Generic[Item, Result]):
     Each of ``jobs`` processes (default: one a core) starts when it is first needed and makes its
     worker once. A process that dies, such as of a crash in native code, is replaced and its item
     given again. ``make_worker``, its arguments, items and results must pickle, and may not be
-    defined in ``__main__``, which the processes do not import. One job runs in this process.
+    defined in ``__main__``, which the processes do not import. One job runs in this process, unless
+    it is to be ``apart``.
     Several threads may map at a time: they share the processes, and each gets its own results in
     order. After a fork the child starts its own processes.
     """
@@ -56,8 +57,11 @@ class Workers(Generic[Item, Result]):
         make_worker: Callable[..., Callable[[Any], Any]],
         arguments: tuple[Any, ...] = (),
         jobs: int | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         self._jobs = processes(jobs)
+        self._apart = apart
         self._make_worker, self._arguments = make_worker, arguments
         self._closed = False
         self._reset()
@@ -111,7 +115,7 @@ class Workers(Generic[Item, Result]):
     def _stream(self, give: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         if self._pid != os.getpid():
             self._reset()
-        if self._jobs == 1:
+        if self._jobs == 1 and not self._apart:
             for item in items:
                 with self._lock:
                     if self._here is None:

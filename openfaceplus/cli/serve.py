@@ -1,0 +1,127 @@
+"""``openfaceplus serve``: pages and an API over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from openfaceplus.cli import common, options
+from openfaceplus.cli.output import say
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``openfaceplus serve -m MODEL``."""
+    parse = common.parser(
+        "openfaceplus serve",
+        "Serve a model to browsers and programs: identify, verify and enrol people over HTTP.\n"
+        "Only this machine reaches it, unless told otherwise; then it takes keys.",
+        "  openfaceplus serve -m model/\n"
+        "  openfaceplus serve -m model/ --host 0.0.0.0 --keys keys.json\n"
+        "  curl -F photo=@photo.jpg http://127.0.0.1:8000/v1/identify",
+    )
+    parse.add_argument(
+        "-m", "--model", metavar="MODEL", type=Path,
+        help="a model folder or classifier.pkl (default: as in infer)",
+    )  # fmt: skip
+    parse.add_argument(
+        "--db", metavar="WHERE", help="a database of videos: a folder or a postgresql:// URL"
+    )
+    group = parse.add_argument_group("who may reach it")
+    group.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS",
+        help="the address to serve (default: %(default)s); any but this machine's own takes keys",
+    )  # fmt: skip
+    group.add_argument(
+        "--port", type=int, default=8000, help="0: any that is free (default: %(default)s)"
+    )
+    add_keys(group)
+    group.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="serve https with this certificate"
+    )
+    group.add_argument("--private-key", type=Path, metavar="FILE", help="that goes with it")
+    group.add_argument(
+        "--rate", type=int, metavar="N", help="requests a minute by one key (default: 3000)"
+    )
+    group = parse.add_argument_group("what it keeps")
+    add_audit(group)
+    options.add_jobs(parse)
+    options.add_max_memory(parse)
+    return common.run(parse, argv, _serve)
+
+
+def add_keys(to: argparse._ActionsContainer) -> None:
+    """Where the keys are."""
+    to.add_argument(
+        "--keys", type=Path, metavar="FILE",
+        help="the file of keys (default: $OPENFACEPLUS_KEYS, or keys.json in the data folder)",
+    )  # fmt: skip
+
+
+def add_audit(to: argparse._ActionsContainer) -> None:
+    """Where the log is."""
+    to.add_argument(
+        "--audit", type=Path, metavar="FILE",
+        help="the log of decisions (default: $OPENFACEPLUS_AUDIT, or audit.jsonl in the data "
+        "folder)",
+    )  # fmt: skip
+
+
+def keys_of(args: argparse.Namespace) -> Path:
+    """The file of keys that a command names."""
+    from openfaceplus.database import data_folder
+
+    given: Path | None = args.keys
+    return given or Path(os.environ.get("OPENFACEPLUS_KEYS") or data_folder() / "keys.json")
+
+
+def audit_of(args: argparse.Namespace) -> Path:
+    """The log that a command names."""
+    from openfaceplus.database import data_folder
+
+    given: Path | None = args.audit
+    return given or Path(os.environ.get("OPENFACEPLUS_AUDIT") or data_folder() / "audit.jsonl")
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from openfaceplus.errors import UsageError
+    from openfaceplus.extras import require
+    from openfaceplus.server.settings import Limits, Settings
+
+    for library in ("fastapi", "uvicorn", "python_multipart", "argon2", "prometheus_client"):
+        require(library, "serve", "the server")
+    if (args.certificate is None) != (args.private_key is None):
+        raise UsageError("--certificate and --private-key go together")
+    limits = Limits()
+    if args.rate is not None:
+        limits = replace(limits, rate=max(1, args.rate))
+    keys = keys_of(args)
+    settings = Settings(
+        model=args.model,
+        audit=audit_of(args),
+        keys=keys if args.keys is not None or keys.exists() else None,
+        db=args.db,
+        host=args.host,
+        port=args.port,
+        jobs=args.jobs,
+        commercial=args.commercial,
+        limits=limits,
+    )
+    from openfaceplus.server.serving import serve
+
+    def ready(address: str) -> None:
+        say(f"Serving {address} (Ctrl-C ends it)")
+        if settings.keys is None:
+            say("No key is needed: all programs and users of this machine may do everything.")
+        elif not settings.local and args.certificate is None:
+            say(
+                "Without a certificate, keys and photos pass the network unencrypted; put it "
+                "behind a proxy that encrypts, or give --certificate.",
+                file=sys.stderr,
+            )
+
+    serve(settings, ready, args.certificate, args.private_key)
+    return common.OK

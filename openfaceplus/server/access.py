@@ -1,0 +1,77 @@
+"""Whose request it is: by key, by session, or anybody's on this machine alone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+
+from openfaceplus.server.keys import Key, KeyFile, Role
+from openfaceplus.server.problems import Refused
+from openfaceplus.server.rates import Rate
+from openfaceplus.server.sessions import COOKIE, Session, Sessions
+
+if TYPE_CHECKING:
+    from openfaceplus.server.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: the name of their key, or ``local`` where none is needed, and their role."""
+
+    name: str
+    role: Role
+    session: Session | None = None
+
+
+NOBODY = Principal("nobody", Role.PUBLIC)
+LOCAL = Principal("local", Role.ADMIN)
+
+
+class Access:
+    """The keys and sessions of a server. Without a file of keys everybody may do everything."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.keys = None if settings.keys is None else KeyFile(settings.keys)
+        self.sessions = Sessions()
+        self._failed = Rate(settings.limits.failures)
+
+    async def who(self, headers: Headers, address: str) -> Principal:
+        """Who asks. Raises Refused for a wrong key."""
+        if self.keys is None:
+            return LOCAL
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            key = await self.check(given.strip(), address)
+            return Principal(key.name, key.rank)
+        token = _cookie(headers)
+        session = self.sessions.find(token) if token else None
+        if session is None:
+            return NOBODY
+        known = self.keys.named(session.key)
+        return NOBODY if known is None else Principal(known.name, known.rank, session)
+
+    async def check(self, given: str, address: str) -> Key:
+        """Whose key it is. Raises Refused if nobody's, or after too many of those."""
+        if self.keys is None:
+            raise Refused(409, "no_keys", "this server needs no key", "use it without")
+        self._failed.hold(address, "wrong keys", cost=0)
+        key = await asyncio.to_thread(self.keys.check, given)
+        if key is None:
+            self._failed.wait(address)
+            raise Refused(
+                401, "wrong_key", "this key opens nothing here", "check it, or ask for another",
+                headers={"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
+        return key
+
+
+def _cookie(headers: Headers) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value

@@ -1,0 +1,49 @@
+"""The application: what a server holds, the routes, and what wraps them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.formparsers import MultiPartParser
+
+from openfaceplus.server import problems
+from openfaceplus.server.edge import Edge
+from openfaceplus.server.guard import Guard
+from openfaceplus.server.rights import Table
+from openfaceplus.server.routes import ROUTES
+from openfaceplus.server.settings import Settings
+from openfaceplus.server.state import Server
+from openfaceplus.version import __version__
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """A server of one model, to be run by uvicorn.
+
+    Raises StorageError if there is no model, another server writes the audit log, or the file of
+    keys is none.
+    """
+    server = Server(settings)
+    table = Table(ROUTES)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await server.start()
+        try:
+            yield
+        finally:
+            await server.stop()
+
+    app = FastAPI(
+        title="openfaceplus", version=__version__, lifespan=lifespan,
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    app.state.server = server
+    table.install(app)
+    problems.install(app)
+    # Photos are never on the disk: a body is not larger than this anyway.
+    MultiPartParser.spool_max_size = settings.limits.body
+    app.add_middleware(Guard, settings=settings, table=table, access=server.access)
+    app.add_middleware(Edge, limits=settings.limits, metrics=server.metrics)
+    return app

@@ -1,0 +1,172 @@
+"""Faces of photos, looked for by processes that stay, several waiting photos at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from openfaceplus.pipeline import PhotoFaces, Pipeline
+from openfaceplus.server.problems import busy
+from openfaceplus.stages.workers import Lost, Workers
+from openfaceplus.threads import processes
+
+if TYPE_CHECKING:
+    from openfaceplus.recipe import Recipe
+    from openfaceplus.server.metrics import Metrics
+    from openfaceplus.server.settings import Limits
+
+_WINDOW = 0.003  # seconds that a photo waits for others to go with it
+_MOST = 16  # photos that a process takes at once
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A photo's bytes, and which of its faces: the most prominent, or all but for a limit."""
+
+    data: bytes
+    largest: bool = False
+    chips: bool = False
+
+
+class Looker:
+    """Finds and embeds faces, in whichever process it is made."""
+
+    def __init__(self, recipe: Recipe, commercial: bool, pixels: int, faces: int) -> None:
+        self._pipeline = Pipeline(recipe, commercial=commercial)
+        self._pixels, self._faces = pixels, faces
+        _ = self._pipeline.detector, self._pipeline.predictor, self._pipeline.embedder
+
+    def __call__(self, asked: Sequence[Ask]) -> list[PhotoFaces]:
+        results: list[PhotoFaces | None] = [None] * len(asked)
+        for kind in {(one.largest, one.chips) for one in asked}:
+            chosen = [i for i, one in enumerate(asked) if (one.largest, one.chips) == kind]
+            found = self._look([asked[i].data for i in chosen], *kind)
+            for i, one in zip(chosen, found, strict=True):
+                results[i] = replace(one, source=None, photo=None)
+        return [one for one in results if one is not None]
+
+    def _look(self, photos: Sequence[bytes], largest: bool, chips: bool) -> list[PhotoFaces]:
+        if largest:
+            return self._pipeline.look(photos, largest=True, max_pixels=self._pixels, chips=chips)
+        # Faces are counted before they are embedded: a crowd may hold up all others.
+        seen = self._pipeline.look(photos, vectors="none", photos=True, max_pixels=self._pixels)
+        good = [one for one in seen if one.error is None]
+        made = iter(
+            self._pipeline.look(
+                [one.photo for one in good],
+                known=[one.faces[: self._faces] for one in good],
+                chips=chips,
+            )
+        )
+        return [
+            one if one.error is not None
+            else replace(next(made), others=max(0, len(one.faces) - self._faces))
+            for one in seen
+        ]  # fmt: skip
+
+
+class Inference:
+    """A pool of processes for one recipe. ``start`` it in the event loop that asks it."""
+
+    def __init__(
+        self, recipe: Recipe, jobs: int | None, commercial: bool, limits: Limits, metrics: Metrics
+    ) -> None:
+        self.recipe = recipe
+        self._jobs = processes(jobs)
+        self._limits, self._metrics = limits, metrics
+        self._workers = Workers[Ask, PhotoFaces](
+            Looker, (recipe, commercial, limits.pixels, limits.faces), self._jobs, apart=True
+        )
+        self._threads = ThreadPoolExecutor(self._jobs, "inference")
+        self._queue: asyncio.Queue[tuple[Ask, asyncio.Future[PhotoFaces]]] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to take photos."""
+        self._tasks = [asyncio.create_task(self._serve()) for _ in range(self._jobs)]
+
+    async def warm(self) -> None:
+        """Start the processes, so that the first to ask need not wait. Raises what they raise."""
+        loop = asyncio.get_running_loop()
+        nothing = [Ask(b"")]
+        await asyncio.gather(
+            *(loop.run_in_executor(self._threads, self._ask, nothing) for _ in range(self._jobs))
+        )
+
+    async def stop(self) -> None:
+        """Take no more, finish what is in hand, and end the processes."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(self._end)
+
+    def _end(self) -> None:
+        self._threads.shutdown(wait=True)
+        self._workers.close()
+
+    async def look(self, asked: Sequence[Ask]) -> list[PhotoFaces]:
+        """The faces of some photos. Raises Refused if too many wait, or these waited too long."""
+        waiting = self._queue.qsize()
+        if waiting + len(asked) > self._limits.waiting:
+            raise busy("too many photos are waiting", 1 + waiting // 8)
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in asked]
+        for one, future in zip(asked, futures, strict=True):
+            self._queue.put_nowait((one, future))
+        self._metrics.waiting.set(self._queue.qsize())
+        try:
+            async with asyncio.timeout(self._limits.patience):
+                return list(await asyncio.gather(*futures))
+        except TimeoutError:
+            raise busy("these photos waited too long", 5) from None
+        finally:
+            for future in futures:
+                future.cancel()
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = [await self._queue.get()]
+            await asyncio.sleep(_WINDOW)
+            fair = math.ceil((self._queue.qsize() + 1) / self._jobs)
+            while len(batch) < min(fair, _MOST) and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            # Who asked may have gone meanwhile.
+            batch = [(one, future) for one, future in batch if not future.done()]
+            self._metrics.waiting.set(self._queue.qsize())
+            if not batch:
+                continue
+            self._metrics.batch.observe(len(batch))
+            asked = [one for one, _ in batch]
+            try:
+                found = await loop.run_in_executor(self._threads, self._ask, asked)
+            except asyncio.CancelledError:
+                for _, future in batch:
+                    future.cancel()
+                raise
+            except Exception as error:  # noqa: BLE001 - raised where it was asked
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), one in zip(batch, found, strict=True):
+                if not future.done():
+                    future.set_result(one)
+
+    def _ask(self, asked: list[Ask]) -> list[PhotoFaces]:
+        import numpy as np
+
+        (results,) = self._workers.map_chunks([asked])
+        return [
+            PhotoFaces(None, (), np.empty((0, 0), np.float32), (), one.error("the photo"))
+            if isinstance(one, Lost)
+            else one
+            for one in results
+        ]

@@ -1,0 +1,133 @@
+"""What a server holds while it runs, and how routes come by it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from openfaceplus.audit import AuditLog
+from openfaceplus.model import Identified
+from openfaceplus.server.access import Access, Principal
+from openfaceplus.server.current import Current, Snapshot
+from openfaceplus.server.guard import WHO
+from openfaceplus.server.inference import Ask, Inference
+from openfaceplus.server.metrics import Metrics, outcome
+from openfaceplus.server.recorder import Recorder
+from openfaceplus.server.writer import Writer
+
+if TYPE_CHECKING:
+    from openfaceplus.faces import Decision
+    from openfaceplus.pipeline import PhotoFaces
+    from openfaceplus.server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Server:
+    """Made before the event loop starts, so that what is wrong is said then."""
+
+    settings: Settings
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.access = Access(settings)
+        self.current = Current(settings.model, settings.commercial, self._changed)
+        self.audit = Recorder(AuditLog(settings.audit))
+        self.writer = Writer(self.current.folder.classifier, settings.commercial)
+        self._inference = self._pool()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._count_people()
+
+    async def start(self) -> None:
+        """Begin to work, in the running event loop."""
+        self._inference.start()
+        self.current.start()
+        await self._inference.warm()
+
+    async def stop(self) -> None:
+        """Finish what is in hand."""
+        await self.current.stop()
+        await self._inference.stop()
+        await asyncio.gather(*self._closing)
+        await asyncio.to_thread(self.writer.close)
+        await asyncio.to_thread(self.audit.close)
+
+    async def look(
+        self, photos: Sequence[bytes], *, largest: bool = False, chips: bool = False
+    ) -> tuple[Snapshot, list[PhotoFaces]]:
+        """The faces of photos, and the model to judge them by. Raises Refused."""
+        snapshot, inference = self.current.now, self._inference
+        found = await inference.look([Ask(data, largest, chips) for data in photos])
+        return snapshot, found
+
+    async def record(self, who: Principal, what: str, **more: Any) -> None:
+        """Write to the log that somebody asked for something, and what became of it."""
+        await self.audit.write({"who": who.name, "what": what, **more})
+
+    async def record_decisions(
+        self, who: Principal, what: str, snapshot: Snapshot, found: Sequence[Identified]
+    ) -> None:
+        """Write to the log what was decided about photos, a line a face; names are not in it."""
+        lines = []
+        for one in found:
+            self.metrics.decided(one.decisions)
+            about = {"who": who.name, "what": what, "model": snapshot.hash[:16]}
+            lines += [about | answered(decision) for decision in one.decisions]
+            if not one.decisions:
+                lines.append(about | {"answer": one.status})
+        await self.audit.write(*lines)
+
+    def _pool(self) -> Inference:
+        settings = self.settings
+        return Inference(
+            self.current.pipeline.recipe, settings.jobs, settings.commercial, settings.limits,
+            self.metrics,
+        )  # fmt: skip
+
+    def _changed(self) -> None:
+        """Another model is there: with another recipe it needs other processes."""
+        self._count_people()
+        if self._inference.recipe != self.current.pipeline.recipe:
+            old, self._inference = self._inference, self._pool()
+            self._inference.start()
+            task = asyncio.create_task(old.stop())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _count_people(self) -> None:
+        known = self.current.known
+        self.metrics.people.set(0 if known is None else len(known.people))
+
+
+def answered(decision: Decision) -> dict[str, Any]:
+    """A decision as the log has it: a person's id and never their name, which can be forgotten."""
+    return {
+        "answer": outcome(decision),
+        "person": decision.person,
+        "score": round(decision.score, 4),
+        "threshold": decision.to_dict()["threshold"],
+    }
+
+
+def server_of(connection: HTTPConnection) -> Server:
+    """The server that an app is."""
+    server: Server = connection.app.state.server
+    return server
+
+
+def who_of(connection: HTTPConnection) -> Principal:
+    """Who asks."""
+    who: Principal = connection.scope[WHO]
+    return who
+
+
+Here = Annotated[Server, Depends(server_of)]
+Who = Annotated[Principal, Depends(who_of)]
