@@ -1,0 +1,5 @@
+"""Pages for browsers: templates, styles and plain modules, in the languages of ``texts/``."""
+
+from openfaceplus.server.pages.views import ROUTES
+
+__all__ = ["ROUTES"]

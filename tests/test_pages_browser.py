@@ -1,0 +1,148 @@
+"""The pages in a real browser, whose webcam sees somebody who is enrolled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+import browsers
+import sample_photos
+from browsers import watched
+from running import save
+from servers import Process
+
+from openfaceplus.server.pages import language
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+EN, ES = language.texts("en"), language.texts("es")
+
+
+@pytest.fixture(scope="module")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that a user started."""
+    browsers.executable()
+    folder = tmp_path_factory.mktemp("pages")
+    shutil.copytree(model, folder / "model")
+    with Process("-m", folder / "model", "--audit", folder / "audit.jsonl") as process:
+        yield process.url
+
+
+@pytest.fixture(scope="module")
+def browser(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser whose webcam sees kit."""
+    browsers.executable()
+    pytest.importorskip("av")
+    film = browsers.film(
+        tmp_path_factory.mktemp("webcam") / "kit.mjpeg", [(portraits / "test/kit1.jpg", 2)]
+    )
+    with browsers.chromium(film) as running:
+        yield running
+
+
+@pytest.fixture
+def page(server: str, browser: Browser) -> Iterator[Page]:
+    """A page in English."""
+    with watched(browser, server, locale="en-GB") as made:
+        yield made
+
+
+def test_identify_names_the_enrolled_and_not_the_stranger(page, portraits):
+    page.goto("/")
+    page.set_input_files("#photos-files", portraits / "test/obama_and_biden.jpg")
+    page.locator(".answer").nth(2).wait_for()
+    named = page.locator(".answer strong").all_inner_texts()
+    assert named == ["biden", "obama", EN["face.stranger"]]
+    assert page.locator(".mark span").all_inner_texts() == named
+    assert "stranger" in page.locator(".mark").nth(2).get_attribute("class")
+    page.locator("#rate").focus()
+    page.keyboard.press("End")  # a rate at which nobody can be named
+    page.locator('.answer[data-kind="stranger"]').nth(2).wait_for()
+    assert page.inner_text("#rate-words") == EN["rate.nobody"]
+    page.keyboard.press("Home")
+    page.locator('.answer[data-kind="known"]').nth(1).wait_for()
+    assert page.inner_text("#rate-figure") == "1 in 10"
+
+
+def test_identify_by_webcam_with_the_keyboard_alone(page):
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == EN["base.skip"]
+    page.keyboard.press("Enter")
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == EN["photos.camera"]
+    page.keyboard.press("Enter")
+    page.locator("[data-take]:focus").wait_for()
+    page.keyboard.press("Enter")
+    page.locator(".answer").wait_for()
+    assert page.locator(".answer strong").all_inner_texts() == ["kit"]
+
+
+def test_a_file_that_is_no_photo_is_said(page, tmp_path):
+    (tmp_path / "<b>x.jpg").write_bytes(b"<script>document.title = 'broken'</script>")
+    page.goto("/")
+    page.set_input_files("#photos-files", tmp_path / "<b>x.jpg")
+    page.locator("article .notice").wait_for()
+    assert EN["photo.unreadable"] in page.inner_text("article")
+    assert page.inner_text("article h2") == "<b>x.jpg"
+
+
+def test_a_person_comes_is_renamed_and_goes(page, portraits, tmp_path):
+    dora = save(tmp_path / "dora.png", sample_photos.pictures()["dora"])
+    script = "<img src=x onerror=alert(1)>"
+    page.goto("/people")
+    page.locator(".person").nth(4).wait_for()
+    page.click("#add")
+    page.set_input_files("#enrol-files", portraits / "test/kit1.jpg")
+    page.locator('[data-verdict="looks_like_another"]').wait_for()
+    assert page.is_disabled("#save")
+    page.click('[aria-label*="kit1.jpg"]')
+    page.set_input_files("#enrol-files", dora)
+    page.locator('[data-verdict="ok"]').wait_for()
+    page.fill("#name", script)
+    page.fill("#consent", "Said so today")
+    page.fill("#purpose", "This test")
+    page.click("#save")
+    page.get_by_text(script, exact=True).first.wait_for()
+    assert page.locator(".person").count() == 6
+
+    page.fill("#search", "onerr")
+    page.locator(".person").nth(1).wait_for(state="detached")
+    page.click(".person")
+    page.get_by_text("Said so today").wait_for()
+    page.get_by_role("button", name=EN["people.rename"]).click()
+    page.fill("#new-name", "Dora")
+    page.keyboard.press("Enter")
+    page.locator("#person-name", has_text="Dora").wait_for()
+    page.keyboard.press("Escape")
+    page.fill("#search", "dora")
+    page.locator(".person strong", has_text="Dora").click()
+    page.get_by_role("button", name=EN["people.remove"]).click()
+    page.get_by_role("button", name=EN["people.remove_yes"]).click()
+    page.locator("#receipt").wait_for()
+    assert page.locator("#receipt dd").first.inner_text() == "1"
+    page.keyboard.press("Escape")
+    page.fill("#search", "")
+    page.locator(".person").nth(4).wait_for()
+    assert page.locator(".person").count() == 5
+
+
+def test_language_and_colours_are_chosen_and_kept(page):
+    page.goto("/people")
+    page.select_option("#language", "es")
+    page.locator("h1", has_text=ES["people.title"]).wait_for()
+    page.select_option("#theme", "dark")
+    page.goto("/")
+    page.locator("#rate-words", has_text="desconocidos").wait_for()
+    assert page.inner_text("h1") == ES["identify.title"]
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    page.select_option("#theme", "")
+    assert page.locator("html").get_attribute("data-theme") is None
