@@ -54,7 +54,7 @@ def shape(response: httpx.Response, status: int, code: str | None) -> dict[str, 
     body: dict[str, str | None] = response.json()
     assert set(body) == {"code", "problem", "field", "remedy"}, body
     assert body["code"] == code or code is None, body
-    assert body["problem"] and body["remedy"]
+    assert body["problem"] and body["remedy"] != ""
     assert response.headers["content-security-policy"].startswith("default-src 'none'")
     return body
 

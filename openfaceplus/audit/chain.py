@@ -39,7 +39,7 @@ def begins(raw: bytes) -> bool:
 
 
 def torn(raw: bytes) -> dict[str, Any]:
-    """The entry that closes a line of which a killed process wrote only a part."""
+    """The entry that closes what a killed process left of a line, or of several."""
     return {"what": "torn", "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
 
 

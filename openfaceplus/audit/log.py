@@ -104,10 +104,11 @@ class AuditLog:
         if chain.read(rest) is not None:  # only its end is missing
             lines, rest = [*lines, rest], b""
             os.write(self._file, b"\n")
-        broken = lines.pop() if lines and not lines[-1].endswith(b"}") else b""
+        pieces = [rest] if rest else []
+        while lines and not lines[-1].endswith(b"}"):  # killed again while it closed one
+            pieces.insert(0, lines.pop())
         found = chain.read(lines[-1]) if lines else None
-        cut = broken or rest
-        if (lines and found is None) or (broken and rest) or not chain.begins(cut):
+        if (lines and found is None) or not all(map(chain.begins, pieces)):
             raise StorageError(
                 f"{shown(self.path)}: not a log, or its last line was changed",
                 remedy="name another log, and keep this one",
@@ -116,10 +117,10 @@ class AuditLog:
         if found is not None:
             self._number, self._before = found["n"], found["hash"]
         self._whole = True
-        if cut:
+        if pieces:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            closing = {"at": now, **chain.torn(cut)}
-            self._write([closing], b"" if broken else b"\n")
+            closing = {"at": now, **chain.torn(b"\n".join(pieces))}
+            self._write([closing], b"\n" if rest else b"")
 
 
 def _last_lines(file: int, size: int) -> bytes:

@@ -44,35 +44,32 @@ def verify(path: str | os.PathLike[str], head: str | None = None) -> Checked:
     be read.
     """
     number, before, torn = 0, chain.START, 0
+    seen, unfinished = head is None or head == chain.START, False
     broken: bytes | None = None
-    seen = head is None or head == chain.START
-    unfinished = False
-    for raw in _lines(path):
+    place = 0
+    problem = None
+    for place, raw in enumerate(_lines(path), 1):
         if not raw.endswith(b"\n"):
             unfinished = True
             break
         entry = chain.read(raw)
-        if entry is None and broken is None and not raw.endswith(b"}\n"):
-            broken = raw[:-1]
+        if entry is None and not raw.endswith(b"}\n"):
+            broken = raw[:-1] if broken is None else broken + b"\n" + raw[:-1]
             continue
-        place = f"line {number + torn + 1}"
-        if entry is None:
-            return Checked(number, torn, before, f"{place}: not what was written", False, seen)
+        closing = {} if broken is None else chain.torn(broken)
+        if entry is None or {key: entry.get(key) for key in closing} != closing:
+            problem = f"line {place - (broken is not None)}: not what was written"
+            break
         if entry["before"] != before or entry["n"] != number + 1:
-            return Checked(
-                number, torn, before, f"{place}: does not follow on the line before it", False, seen
-            )
-        if broken is not None:
-            closing = chain.torn(broken)
-            if {key: entry.get(key) for key in closing} != closing:
-                return Checked(number, torn, before, f"{place}: not what was written", False, seen)
-            torn, broken = torn + 1, None
+            problem = f"line {place}: does not follow on the line before it"
+            break
+        torn, broken = torn + bool(closing), None
         number, before = number + 1, entry["hash"]
         seen = seen or before == head
-    if broken is not None:
-        place = f"line {number + torn + 1}"
-        return Checked(number, torn, before, f"{place}: not what was written", unfinished, seen)
-    problem = None if seen else "the line of that hash is not there: lines were taken from it"
+    if problem is None and broken is not None:
+        problem = f"line {place}: not what was written"
+    if problem is None and not seen:
+        problem = "the line of that hash is not there: lines were taken from it"
     return Checked(number, torn, before, problem, unfinished, seen)
 
 

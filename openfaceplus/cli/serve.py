@@ -9,6 +9,7 @@ from pathlib import Path
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
+from openfaceplus.cli.video_changes import age
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,7 +46,20 @@ def main(argv: list[str] | None = None) -> int:
         "--rate", type=int, metavar="N", help="requests a minute by one key (default: 3000)"
     )
     group = parse.add_argument_group("what it keeps")
+    group.add_argument(
+        "--uploads", type=Path, metavar="FOLDER",
+        help="where videos are kept that are sent (default: videos in the data folder)",
+    )  # fmt: skip
     add_audit(group)
+    group.add_argument(
+        "--keep-unsure", type=Path, metavar="FOLDER",
+        help="keep faces there of which a decision was unsure, for somebody to look at (default: "
+        "no photo that is identified is kept)",
+    )  # fmt: skip
+    group.add_argument(
+        "--retain", type=age, metavar="TIME",
+        help="forget people this long after they were enrolled here, as in 365d",
+    )  # fmt: skip
     options.add_jobs(parse)
     options.add_max_memory(parse)
     return common.run(parse, argv, _serve)
@@ -87,6 +101,7 @@ def audit_of(args: argparse.Namespace) -> Path:
 def _serve(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
+    from openfaceplus.database import data_folder
     from openfaceplus.errors import UsageError
     from openfaceplus.extras import require
     from openfaceplus.server.settings import Limits, Settings
@@ -111,6 +126,9 @@ def _serve(args: argparse.Namespace) -> int:
         audit=audit_of(args),
         keys=keys if args.keys is not None or keys.exists() else None,
         db=args.db,
+        keep_unsure=args.keep_unsure,
+        retain=args.retain,
+        uploads=args.uploads or data_folder() / "videos",
         host=args.host,
         port=args.port,
         jobs=args.jobs,

@@ -64,7 +64,7 @@ def add(modes: Any) -> None:
         "  openfaceplus video purge --older-than 30d",
     )  # fmt: skip
     mode.add_argument(
-        "--older-than", required=True, type=_age, metavar="AGE", help="such as 30d, 12h or 8w"
+        "--older-than", required=True, type=age, metavar="AGE", help="such as 30d, 12h or 8w"
     )
 
 
@@ -215,8 +215,8 @@ def _receipt(args: argparse.Namespace, receipt: Any, text: str) -> int:
     return common.OK if receipt.left == 0 else common.SOME_FAILED
 
 
-def _age(text: str) -> Any:
-    """A length of time: 30d, 12h, 8w."""
+def age(text: str) -> Any:
+    """A parser of a length of time for argparse: 30d, 12h, 8w."""
     from datetime import timedelta
 
     found = re.fullmatch(r"(\d+)\s*(h|d|w)", text.strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: the name of their key, or ``local`` where none is needed, and their role."""
+    """Who asks: the name of their key, or ``local`` where none is needed, their role, and the id
+    of the key."""
 
     name: str
     role: Role
     session: Session | None = None
+    key: str | None = None
 
 
 NOBODY = Principal("nobody", Role.PUBLIC)
@@ -46,13 +49,21 @@ class Access:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             key = await self.check(given.strip(), address)
-            return Principal(key.name, key.rank)
+            return Principal(key.name, key.rank, key=key.id)
         token = _cookie(headers)
         session = self.sessions.find(token) if token else None
         if session is None:
             return NOBODY
         known = self.keys.named(session.key)
-        return NOBODY if known is None else Principal(known.name, known.rank, session)
+        return NOBODY if known is None else Principal(known.name, known.rank, session, known.id)
+
+    def stands(self, who: Principal) -> bool:
+        """Whether who asked a while ago may still do the same."""
+        if self.keys is None or who.key is None:
+            return self.keys is None
+        known = self.keys.named(who.key)
+        ended = who.session is not None and who.session.ends < time.time()
+        return known is not None and known.rank >= who.role and not ended
 
     async def check(self, given: str, address: str) -> Key:
         """Whose key it is. Raises Refused if nobody's, or after too many of those."""

@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartParser
 from openfaceplus.server import problems
 from openfaceplus.server.edge import Edge
 from openfaceplus.server.guard import Guard
+from openfaceplus.server.repeats import Repeats
 from openfaceplus.server.rights import Table
 from openfaceplus.server.routes import ROUTES
 from openfaceplus.server.settings import Settings
@@ -44,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     # Photos are never on the disk: a body is not larger than this anyway.
     MultiPartParser.spool_max_size = settings.limits.body
-    app.add_middleware(Guard, settings=settings, table=table, access=server.access)
-    app.add_middleware(Edge, limits=settings.limits, metrics=server.metrics)
+    app.add_middleware(Repeats)
+    app.add_middleware(Guard, settings=settings, access=server.access)
+    app.add_middleware(Edge, table=table, limits=settings.limits, metrics=server.metrics)
     return app

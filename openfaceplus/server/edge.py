@@ -11,11 +11,13 @@ from starlette.requests import ClientDisconnect
 
 from openfaceplus.server import problems
 from openfaceplus.server.problems import Refused, busy
+from openfaceplus.server.rights import WEBSOCKET
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from openfaceplus.server.metrics import Metrics
+    from openfaceplus.server.rights import Table
     from openfaceplus.server.settings import Limits
 
 HEADERS = {
@@ -33,26 +35,32 @@ HEADERS = {
 """Of every answer that does not say otherwise itself."""
 
 ROUTE = "openfaceplus.route"
-"""Where in a scope the guard leaves the address that was asked for."""
+"""Where in a scope the ``Route`` is that was asked for, None if there is no such."""
 
 
 class Edge:
     """Wraps an app: whatever happens in it, the answer is whole, safe and of the usual shape."""
 
-    def __init__(self, app: ASGIApp, limits: Limits, metrics: Metrics) -> None:
-        self._app, self._limits, self._metrics = app, limits, metrics
+    def __init__(self, app: ASGIApp, table: Table, limits: Limits, metrics: Metrics) -> None:
+        self._app, self._table, self._limits, self._metrics = app, table, limits, metrics
         self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(self, scope, receive, send)
+        route = self._table.find(scope.get("method", WEBSOCKET), scope["path"])
+        scope[ROUTE] = route
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
+        most = (route and route.most_bytes) or self._limits.body
+        exchange = _Exchange(self, most, scope, receive, send)
         began = time.perf_counter()
         try:
             length = Headers(scope=scope).get("content-length", "")
-            if length.isdigit() and int(length) > self._limits.body:
-                raise self.too_large()
+            if length.isdigit() and int(length) > most:
+                raise _too_large(most)
             await self._app(scope, exchange.receive, exchange.send)
         except Refused as refusal:
             await exchange.answer(refusal)
@@ -61,35 +69,31 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - said in the usual shape, and logged
             await exchange.answer(problems.internal(error))
         finally:
-            self._in_hand -= exchange.bytes
+            self._in_hand -= min(exchange.bytes, self._limits.body)
             self._metrics.answered(
-                scope["method"], scope.get(ROUTE, "none"), exchange.status,
+                scope["method"], route.path if route else "none", exchange.status,
                 time.perf_counter() - began,
             )  # fmt: skip
 
     def take(self, exchange: _Exchange, count: int) -> None:
         """Count bytes of a body. Raises Refused for too many, of one request or of all."""
+        # More of a body than this goes to the disk.
+        before = min(exchange.bytes, self._limits.body)
         exchange.bytes += count
-        self._in_hand += count
-        if exchange.bytes > self._limits.body:
-            raise self.too_large()
+        self._in_hand += min(exchange.bytes, self._limits.body) - before
+        if exchange.bytes > exchange.most:
+            raise _too_large(exchange.most)
         if self._in_hand > self._limits.bodies:
             raise busy("too much is being sent to the server just now")
-
-    def too_large(self) -> Refused:
-        """That a body has more bytes than one may."""
-        return Refused(
-            413, "too_large", f"a request may have {self._limits.body >> 20} MiB",
-            "send fewer or smaller photos at once",
-        )  # fmt: skip
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, edge: Edge, most: int, scope: Scope, receive: Receive, send: Send) -> None:
         self._edge, self._scope, self._receive, self._send = edge, scope, receive, send
         self._refusal: Refused | None = None
+        self.most = most
         self.bytes = 0
         self.status = 0
 
@@ -125,6 +129,13 @@ class _Exchange:
         if message["type"] == "http.response.start":
             _add_headers(message)
         await self._send(message)
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(
+        413, "too_large", f"a request may have {most / (1 << 20):.0f} MiB here",
+        "send fewer or smaller files at once",
+    )  # fmt: skip
 
 
 def _add_headers(message: MutableMapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from openfaceplus.server.access import NOBODY, Access, Principal
 from openfaceplus.server.edge import ROUTE
 from openfaceplus.server.problems import Refused
 from openfaceplus.server.rates import Rate
-from openfaceplus.server.rights import WEBSOCKET, Route, Table
+from openfaceplus.server.rights import WEBSOCKET, Route
 from openfaceplus.server.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ WHO = "openfaceplus.who"
 class Guard:
     """Lets a request pass that its key, or the lack of keys on this machine alone, allows."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, table: Table, access: Access) -> None:
-        self._app, self._settings, self._table, self._access = app, settings, table, access
+    def __init__(self, app: ASGIApp, settings: Settings, access: Access) -> None:
+        self._app, self._settings, self._access = app, settings, access
         self._asked = Rate(settings.limits.rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,11 +53,9 @@ class Guard:
     async def _examine(self, scope: Scope) -> RedirectResponse | None:
         """Put into the scope who asks; where to send them instead, if to log in. Raises Refused."""
         headers = Headers(scope=scope)
-        method = scope.get("method", WEBSOCKET)
-        route = self._table.find(method, scope["path"])
-        scope[ROUTE] = route.path if route else "none"
+        route: Route | None = scope[ROUTE]
         self._check_host(headers)
-        if method not in ("GET", "HEAD"):
+        if scope.get("method", WEBSOCKET) not in ("GET", "HEAD"):
             _check_origin(headers)
         address = scope["client"][0] if scope.get("client") else ""
         who = await self._access.who(headers, address)

@@ -53,10 +53,14 @@ class Refused(Exception):
 
     def answer(self) -> JSONResponse:
         """The response that says so."""
-        body = {
-            "code": self.code, "problem": self.problem, "field": self.field, "remedy": self.remedy,
+        return JSONResponse(self.body(), self.status, self.headers)
+
+    def body(self) -> dict[str, str | None]:
+        """The four fields."""
+        return {
+            "code": self.code, "problem": self.problem, "field": self.field,
+            "remedy": self.remedy or None,
         }  # fmt: skip
-        return JSONResponse(body, self.status, self.headers)
 
 
 def busy(problem: str, seconds: int = 1) -> Refused:

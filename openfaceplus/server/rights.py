@@ -18,7 +18,8 @@ WEBSOCKET = "WS"
 class Route:
     """An address, the least role that may use it, and the function that answers.
 
-    ``page`` is for browsers: who has no session is sent to log in. ``more`` goes to FastAPI.
+    ``page`` is for browsers: who has no session is sent to log in. A request may have
+    ``most_bytes``, None: those of all. ``more`` goes to FastAPI.
     """
 
     method: str
@@ -26,6 +27,7 @@ class Route:
     role: Role
     answer: Callable[..., Any]
     page: bool = False
+    most_bytes: int | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
     @property

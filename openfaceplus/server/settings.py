@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 
@@ -34,19 +35,22 @@ class Settings:
     """Where things are, and how to serve them.
 
     ``keys`` is a file of keys, None where whoever reaches the server may do everything; ``audit``
-    the log of decisions. ``db`` is a database of videos, None for none. ``keep_unsure`` is a folder
-    for photos of which a decision was unsure, None to store none.
+    the log of decisions. ``db`` is a database of videos, None for none, and ``uploads`` where those
+    are kept that are sent. ``keep_unsure`` is a folder for faces of which a decision was unsure,
+    None to keep none; ``retain`` is how long people who are enrolled here, and these faces, stay.
     """
 
     model: Path | None
     audit: Path
     keys: Path | None = None
     db: str | None = None
+    uploads: Path | None = None
+    keep_unsure: Path | None = None
+    retain: timedelta | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     jobs: int | None = None
     commercial: bool = False
-    keep_unsure: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property

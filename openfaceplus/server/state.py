@@ -14,11 +14,15 @@ from starlette.requests import HTTPConnection
 from openfaceplus.audit import AuditLog
 from openfaceplus.model import Identified
 from openfaceplus.server.access import Access, Principal
+from openfaceplus.server.archive import Archive
 from openfaceplus.server.current import Current, Snapshot
 from openfaceplus.server.guard import WHO
 from openfaceplus.server.inference import Ask, Inference
+from openfaceplus.server.jobs import Jobs
 from openfaceplus.server.metrics import Metrics, outcome
 from openfaceplus.server.recorder import Recorder
+from openfaceplus.server.retention import Retention
+from openfaceplus.server.reviews import Reviews
 from openfaceplus.server.writer import Writer
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ class Server:
 
     settings: Settings
     metrics: Metrics = field(default_factory=Metrics)
+    cameras: int = 0
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -42,6 +47,10 @@ class Server:
         self.current = Current(settings.model, settings.commercial, self._changed)
         self.audit = Recorder(AuditLog(settings.audit))
         self.writer = Writer(self.current.folder.classifier, settings.commercial)
+        keep = settings.keep_unsure
+        self.reviews = None if keep is None else Reviews(keep)
+        self.retention = None if settings.retain is None else Retention(self, settings.retain)
+        self.archive, self.jobs = self._videos()
         self._inference = self._pool()
         self._closing: set[asyncio.Task[None]] = set()
         self._count_people()
@@ -51,11 +60,19 @@ class Server:
         self._inference.start()
         self.current.start()
         await self._inference.warm()
+        if self.retention is not None:
+            self.retention.start()
 
     async def stop(self) -> None:
         """Finish what is in hand."""
+        if self.retention is not None:
+            await self.retention.stop()
         await self.current.stop()
         await self._inference.stop()
+        if self.jobs is not None:
+            await self.jobs.stop()
+        if self.archive is not None:
+            await asyncio.to_thread(self.archive.close)
         await asyncio.gather(*self._closing)
         await asyncio.to_thread(self.writer.close)
         await asyncio.to_thread(self.audit.close)
@@ -84,6 +101,24 @@ class Server:
             if not one.decisions:
                 lines.append(about | {"answer": one.status})
         await self.audit.write(*lines)
+
+    async def keep_unsure(self, photos: Sequence[bytes], found: Sequence[Identified]) -> None:
+        """Keep unsure faces to be looked at, where that was asked for."""
+        if self.reviews is not None:
+            for data, one in zip(photos, found, strict=True):
+                most = self.settings.limits.pixels
+                await asyncio.to_thread(self.reviews.keep, data, one.decisions, most)
+
+    def _videos(self) -> tuple[Archive | None, Jobs | None]:
+        """The database and what indexes into it, if one was asked for."""
+        settings = self.settings
+        if settings.db is None or settings.uploads is None:
+            return None, None
+        model, recipe = self.current.folder.classifier, self.current.pipeline.recipe
+        return (
+            Archive(settings.db, settings.uploads),
+            Jobs(settings.db, recipe, model, settings.commercial),
+        )
 
     def _pool(self) -> Inference:
         settings = self.settings

@@ -1,6 +1,25 @@
 """The functions that answer, by topic; each module lists its own in ``ROUTES``."""
 
 from openfaceplus.server import pages
-from openfaceplus.server.routes import health, identify, people, session
+from openfaceplus.server.routes import (
+    frames,
+    health,
+    identify,
+    people,
+    reviews,
+    session,
+    video_people,
+    videos,
+)
 
-ROUTES = (*health.ROUTES, *session.ROUTES, *identify.ROUTES, *people.ROUTES, *pages.ROUTES)
+ROUTES = (
+    *health.ROUTES,
+    *session.ROUTES,
+    *identify.ROUTES,
+    *frames.ROUTES,
+    *people.ROUTES,
+    *reviews.ROUTES,
+    *videos.ROUTES,
+    *video_people.ROUTES,
+    *pages.ROUTES,
+)

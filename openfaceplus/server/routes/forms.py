@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import File, Form, Query, UploadFile
+from fastapi import File, Form, Path, Query, UploadFile
 
 from openfaceplus.model import Policy
 from openfaceplus.server.problems import Refused
@@ -20,6 +20,8 @@ Far = Annotated[
 ]
 Largest = Annotated[bool, Form(description="judge the most prominent face only")]
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
+Number = Annotated[int, Path(ge=0, lt=1 << 31)]
+Numbered = Annotated[int | None, Query(ge=0, lt=1 << 31)]
 After = Annotated[str | None, Query(max_length=400, description="`next` of the page before")]
 
 

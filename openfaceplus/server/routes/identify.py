@@ -38,6 +38,7 @@ async def identify(
     snapshot, found = await server.look(data, largest=largest)
     results = await asyncio.to_thread(judged, snapshot.model, found, policy)
     await server.record_decisions(who, "identify", snapshot, results)
+    await server.keep_unsure(data, results)
     names = [forms.name(one, number) for number, one in enumerate(photo)]
     photos = [one.to_dict(name) for one, name in zip(results, names, strict=True)]
     if rates:
