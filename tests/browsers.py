@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WAIT = 30_000  # milliseconds: this machine may have much else to do
@@ -31,23 +31,19 @@ def executable() -> str:
 
 
 @contextmanager
-def chromium(webcam: Path | None = None) -> Iterator[Browser]:
+def chromium(playwright: Playwright, webcam: Path | None = None) -> Iterator[Browser]:
     """A browser whose webcam, if it has one, shows a file over and over."""
-    path = executable()
-    from playwright.sync_api import sync_playwright
-
     words = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     if webcam is not None:
         words += [
             "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
             f"--use-file-for-fake-video-capture={webcam}",
         ]  # fmt: skip
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=words)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = playwright.chromium.launch(executable_path=executable(), args=words)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 class Watched:

@@ -20,7 +20,7 @@ from servers import Process
 from openfaceplus.server.pages import language
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Playwright
 
 EN, ES = language.texts("en"), language.texts("es")
 
@@ -36,14 +36,25 @@ def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 @pytest.fixture(scope="module")
-def browser(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser whose webcam sees kit."""
+def playwright() -> Iterator[Playwright]:
+    """What drives browsers."""
     browsers.executable()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(
+    playwright: Playwright, portraits: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """A browser whose webcam sees kit."""
     pytest.importorskip("av")
     film = browsers.film(
         tmp_path_factory.mktemp("webcam") / "kit.mjpeg", [(portraits / "test/kit1.jpg", 2)]
     )
-    with browsers.chromium(film) as running:
+    with browsers.chromium(playwright, film) as running:
         yield running
 
 
@@ -135,6 +146,30 @@ def test_a_person_comes_is_renamed_and_goes(page, portraits, tmp_path):
     assert page.locator(".person").count() == 5
 
 
+def test_two_photos_or_a_claimed_person_are_verified(page, portraits):
+    page.goto("/verify")
+    page.set_input_files("#first-files", portraits / "test/kit1.jpg")
+    page.set_input_files("#second-files", portraits / "test/alex1.jpg")
+    page.locator(".verdict.bad", has_text=EN["verify.different"]).wait_for()
+    page.set_input_files("#second-files", portraits / "train/kit/kit1.jpeg")
+    page.locator(".verdict.good", has_text=EN["verify.same"]).wait_for()
+    assert page.locator(".mark").count() == 2
+    page.check("[value=person]")
+    for name, kind in (("rose", "bad"), ("kit", "good")):
+        page.fill("#claimed", name)
+        page.locator(f".verdict.{kind}", has_text=name).wait_for()
+
+
+def test_what_the_model_was_measured_on(page):
+    page.goto("/accuracy")
+    page.locator("#rows tr").nth(9).wait_for()
+    assert page.locator("#figures dd").all_inner_texts()[:3] == ["5", "9", "1 in 100"]
+    hundredth = page.locator("#rows tr", has_text="1 in 100").first.inner_text()
+    assert "of 5,000" in hundredth and "of 8" in hundredth
+    assert EN["accuracy.nobody"] in page.inner_text("#rows tr:last-child")
+    assert page.locator("#plot path.area").count() == 2
+
+
 def test_language_and_colours_are_chosen_and_kept(page):
     page.goto("/people")
     page.select_option("#language", "es")
@@ -146,3 +181,50 @@ def test_language_and_colours_are_chosen_and_kept(page):
     assert page.locator("html").get_attribute("data-theme") == "dark"
     page.select_option("#theme", "")
     assert page.locator("html").get_attribute("data-theme") is None
+
+
+SPOKEN = """
+window.spoken = [];
+if (window.speechSynthesis) {
+  speechSynthesis.speak = (words) => window.spoken.push(words.text);
+}
+"""
+
+
+def test_the_door_greets_once_and_opens_for_its_own(page):
+    page.add_init_script(SPOKEN)
+    page.goto("/door")
+    page.click("#start")
+    welcome = EN["door.welcome"].replace("{name}", "kit")
+    page.locator('[data-state="known"] #say', has_text=welcome).wait_for()
+    marks = page.locator(".view .mark")
+    for _ in range(10):  # kit is seen again and again, and not greeted again
+        page.wait_for_timeout(200)
+    assert marks.all_inner_texts() == ["kit"]
+    assert page.evaluate("() => window.spoken") == [welcome]
+    for name, state, key in (("rose", "shut", "claim.shut"), ("kit", "open", "claim.opened")):
+        page.fill("#claimed", name)
+        page.locator(f'#claimed-names option[value="{name}"]').wait_for(state="attached")
+        page.click("#claim button")
+        said = EN[key].replace("{name}", name)
+        page.locator(f'[data-state="{state}"] #say', has_text=said).wait_for()
+    assert len(page.evaluate("() => window.spoken")) == 3
+    page.click("#stop")
+    assert page.inner_text("#say") == EN["door.off"]
+    assert page.evaluate("() => document.getElementById('video').srcObject") is None
+
+
+def test_the_door_tells_a_stranger_so(playwright, server, tmp_path):
+    dora = save(tmp_path / "dora.png", sample_photos.pictures()["dora"])
+    film = browsers.film(tmp_path / "dora.mjpeg", [(dora, 2)])
+    with (
+        browsers.chromium(playwright, film) as browser,
+        watched(browser, server, locale="es-ES") as page,
+    ):
+        page.add_init_script(SPOKEN)
+        page.goto("/door")
+        page.click("#start")
+        page.locator('[data-state="stranger"] #say', has_text=ES["door.stranger"]).wait_for()
+        assert page.locator(".view .mark.stranger").all_inner_texts() == [ES["face.stranger"]]
+        page.wait_for_timeout(1000)
+        assert page.evaluate("() => window.spoken") == [ES["door.stranger"]]

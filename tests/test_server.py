@@ -77,6 +77,21 @@ def test_what_every_rate_would_say(server, portraits):
     assert none["rates"] == []
 
 
+def test_what_the_rates_rest_on(server):
+    measured = server.get("/v1/models/accuracy").json()
+    (model,) = server.get("/v1/models").json()["models"]
+    assert [one["far"] for one in measured["rates"]] == [one["far"] for one in model["rates"]]
+    for series in (*measured["strangers"], measured["enrolled"]):
+        assert series["count"] == 0 or abs(sum(series["shares"]) - 1) < 1e-3
+    hundredth = measured["rates"][3]
+    assert hundredth["far"] == 0.01 and hundredth["threshold"] == measured["threshold"]
+    low, high = hundredth["interval"]
+    assert low < hundredth["accepted"] / hundredth["strangers"] < high
+    assert measured["enrolled"]["count"] == 8  # alex has one photo
+    nobody = measured["rates"][-1]
+    assert nobody["threshold"] is None and nobody["missed"] == 8
+
+
 def test_of_a_crowd_the_most_prominent_are_judged(server, portraits):
     (one,) = server.post(
         "/v1/identify", files=photos(portraits / "test/obama_and_biden.jpg")

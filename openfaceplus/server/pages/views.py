@@ -32,6 +32,9 @@ class Page:
 PAGES = (
     Page("identify", "/", Role.VIEWER, "Name the people in photos."),
     Page("people", "/people", Role.VIEWER, "See, add, rename and remove people."),
+    Page("verify", "/verify", Role.VIEWER, "Compare two photos, or one with a person."),
+    Page("door", "/door", Role.VIEWER, "Greet people who come before a camera."),
+    Page("accuracy", "/accuracy", Role.VIEWER, "See what the model was measured on."),
 )
 
 

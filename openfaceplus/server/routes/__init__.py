@@ -2,6 +2,7 @@
 
 from openfaceplus.server import pages
 from openfaceplus.server.routes import (
+    accuracy,
     frames,
     health,
     identify,
@@ -14,6 +15,7 @@ from openfaceplus.server.routes import (
 
 ROUTES = (
     *health.ROUTES,
+    *accuracy.ROUTES,
     *session.ROUTES,
     *identify.ROUTES,
     *frames.ROUTES,

@@ -1,6 +1,6 @@
 // What was decided about a face, in words.
 import { make } from "./dom.js";
-import { list, number, percent, t } from "./texts.js";
+import { confidence, list, number, t } from "./texts.js";
 
 /** "known", "stranger", "unsure" or "unjudged". */
 export function kindOf(face) {
@@ -21,7 +21,7 @@ export function answer(face, threshold, crop) {
   const kind = kindOf(face);
   const sure = make("span", { class: "meter" }, make("span"));
   sure.firstChild.style.width = percentOf(face.confidence);
-  const closest = { name: face.closest, percent: percent(face.confidence) };
+  const closest = { name: face.closest, percent: confidence(face.confidence) };
   return make(
     "li", { class: `answer ${kind}`, "data-kind": kind },
     crop ?? make("span", { class: "face" }),

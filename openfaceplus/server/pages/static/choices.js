@@ -26,4 +26,5 @@ document.getElementById("log-out")?.addEventListener("click", async () => {
 });
 
 // On a phone the navigation is a strip: the page's own entry is to be in sight.
-document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+const [strip, here] = [document.querySelector("nav"), document.querySelector("nav [aria-current]")];
+if (here) strip.scrollLeft = here.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2;

@@ -1,9 +1,10 @@
 // Who is enrolled: a page at a time, found by name.
 import { ask, may } from "./api.js";
 import { busy, byId, make, notice } from "./dom.js";
-import { counted, t } from "./texts.js";
 import { adding } from "./enrol.js";
 import { card } from "./person.js";
+import { portrait } from "./portrait.js";
+import { counted, t } from "./texts.js";
 
 const PAGE = 60;
 const list = byId("people");
@@ -40,17 +41,6 @@ async function show(cursor = null) {
   };
 }
 
-export function portrait(person) {
-  const letter = () => make("span", { "aria-hidden": "true" }, [...person.name][0]?.toUpperCase());
-  const box = make("span", { class: "portrait" });
-  const image = make("img", {
-    alt: "", loading: "lazy", decoding: "async", src: `/v1/people/${person.id}/thumbnail`,
-    onerror: () => box.replaceChildren(letter()),
-  });
-  box.append(image);
-  return box;
-}
-
 function tile(person) {
   return make(
     "button", { type: "button", class: "person", onclick: () => open(person.id) },
@@ -67,7 +57,7 @@ const add = adding(() => {
   before = [];
   show();
 });
-const open = card({ portrait, add, changed: again });
+const open = card({ add, changed: again });
 
 byId("previous").addEventListener("click", () => show(before.pop()));
 let waiting;

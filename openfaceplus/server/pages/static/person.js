@@ -2,10 +2,11 @@
 import { ask, form, may } from "./api.js";
 import { busy, byId, icon, make, notice } from "./dom.js";
 import { dialog } from "./dialogs.js";
+import { portrait } from "./portrait.js";
 import { counted, t, when } from "./texts.js";
 
 /** Returns a function that shows the person of an id. */
-export function card({ portrait, add, changed }) {
+export function card({ add, changed }) {
   const box = dialog(byId("person"));
   const body = box.firstElementChild;
 

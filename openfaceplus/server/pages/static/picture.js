@@ -3,35 +3,29 @@ import { make } from "./dom.js";
 import { t } from "./texts.js";
 
 /**
- * Shows a photo. `mark(faces)` draws boxes of {box, kind, label}; `choose(index)` sets one off.
- * `element` is empty where the browser cannot show such a photo.
+ * Marks faces over a picture of a size, which fills an element. `mark(faces)` draws boxes of
+ * {box, kind, label}; `choose(index)` sets one off.
  */
-export async function picture(blob, name) {
-  const image = make("img", { alt: t("picture.photo", { name }), src: URL.createObjectURL(blob) });
-  const element = make("div", { class: "picture" }, image);
+export function marker(element, width, height, mirrored = false) {
   let boxes = [];
-  try {
-    await image.decode();
-  } catch {
-    element.replaceChildren();
-    return { element, mark: () => {}, choose: () => {}, crop: () => null };
-  }
-  const { naturalWidth: width, naturalHeight: height } = image;
+  const inside = (value, most) => Math.min(most, Math.max(0, value));
 
   const mark = (faces) => {
     boxes.forEach((box) => box.remove());
     boxes = faces.map(({ box: [left, top, right, bottom], kind, label }) => {
       const low = bottom > height * 0.93 ? " low" : "";
-      const far = left > width * 0.75 ? " far" : "";
+      const start = inside(mirrored ? width - right : left, width);
+      const end = inside(mirrored ? width - left : right, width);
+      const far = start > width * 0.75 ? " far" : "";
       const box = make(
         "div", { class: `mark ${kind}${low}${far}`, "aria-hidden": "true" },
         make("span", {}, label),
       );
       Object.assign(box.style, {
-        left: `${(100 * Math.max(0, left)) / width}%`,
-        top: `${(100 * Math.max(0, top)) / height}%`,
-        width: `${(100 * (Math.min(width, right) - Math.max(0, left))) / width}%`,
-        height: `${(100 * (Math.min(height, bottom) - Math.max(0, top))) / height}%`,
+        left: `${(100 * start) / width}%`,
+        top: `${(100 * inside(top, height)) / height}%`,
+        width: `${(100 * (end - start)) / width}%`,
+        height: `${(100 * (inside(bottom, height) - inside(top, height))) / height}%`,
       });
       return box;
     });
@@ -40,6 +34,23 @@ export async function picture(blob, name) {
 
   const choose = (index) =>
     boxes.forEach((box, number) => box.classList.toggle("chosen", number === index));
+  return { mark, choose };
+}
+
+/**
+ * Shows a photo, whose faces a `marker` marks and `crop` shows one by one. `element` is empty
+ * where the browser cannot show such a photo.
+ */
+export async function picture(blob, name) {
+  const image = make("img", { alt: t("picture.photo", { name }), src: URL.createObjectURL(blob) });
+  const element = make("div", { class: "picture" }, image);
+  try {
+    await image.decode();
+  } catch {
+    element.replaceChildren();
+    return { element, mark: () => {}, choose: () => {}, crop: () => null };
+  }
+  const { mark, choose } = marker(element, image.naturalWidth, image.naturalHeight);
 
   /** A face by itself, with a little around it. */
   const crop = ([left, top, right, bottom], side = 104) => {

@@ -1,6 +1,9 @@
 // Texts in the page's language, from the same table as its templates.
 const language = document.documentElement.lang;
 const table = await (await fetch(new URL(`${language}.json`, import.meta.url))).json();
+/** The language as the reader's country writes it: en-GB, es-MX. */
+export const locale =
+  navigator.languages.find((tag) => tag.split("-")[0] === language) ?? language;
 const plural = new Intl.PluralRules(language);
 
 /** The text of a key, with {values} put in. */
@@ -20,18 +23,19 @@ export function counted(key, n) {
 export const has = (key) => key in table;
 
 export const number = (value, digits = 0) =>
-  value.toLocaleString(language, { maximumFractionDigits: digits, minimumFractionDigits: digits });
+  value.toLocaleString(locale, { maximumFractionDigits: digits, minimumFractionDigits: digits });
 
-/** A share as a percentage; nothing is ever quite sure. */
-export function percent(value) {
-  const most = 0.99;
-  const text = Math.min(value, most).toLocaleString(language, { style: "percent" });
-  return value > most + 0.005 ? `> ${text}` : text;
-}
+export const percent = (value, digits = 0) =>
+  value.toLocaleString(locale, {
+    style: "percent", maximumFractionDigits: digits, minimumFractionDigits: digits,
+  });
+
+/** A probability as a percentage: nothing is ever quite sure. */
+export const confidence = (value) => (value > 0.995 ? `> ${percent(0.99)}` : percent(value));
 
 export const when = (iso) =>
-  new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+  new Date(iso).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" });
 
 /** "obama and biden", "obama y biden". */
 export const list = (names, type = "conjunction") =>
-  new Intl.ListFormat(language, { type }).format(names);
+  new Intl.ListFormat(locale, { type }).format(names);
