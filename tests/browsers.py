@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-WAIT = 30_000  # milliseconds: this machine may have much else to do
+WAIT = 20_000  # milliseconds: this machine may have much else to do
 SIZE = 640, 480
 
 

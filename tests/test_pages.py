@@ -11,12 +11,12 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from servers import TestClient, client
+from servers import TestClient, bearer, client, shape
 
 from openfaceplus.server.keys import KeyFile
 from openfaceplus.server.pages import language, rendering, views
 
-ALL = (*(page.name for page in views.PAGES), "login")
+ALL = (*(page.name for page in views.PAGES), "login", "error")
 SOURCES = {
     file.name: file.read_text()
     for folder in ("static", "templates")
@@ -24,7 +24,14 @@ SOURCES = {
     if file.name.endswith((".js", ".html"))
 }
 SHOWN = ("alt", "title", "placeholder", "aria-label", "aria-description")
-OWN = {"openfaceplus", "openfaceplus keys add", "English", "Español", "·"}
+OWN = {
+    "openfaceplus",
+    "/media/2026/entrance.mp4",
+    "openfaceplus keys add",
+    "English",
+    "Español",
+    "·",
+}
 """What is not translated: names, commands, and languages in their own."""
 
 
@@ -62,7 +69,7 @@ def test_both_languages_have_the_same_texts():
 @pytest.mark.parametrize("name", ALL)
 def test_a_page_has_no_text_but_those_of_the_table(name):
     marked = {key: "⟦⟧" for key in language.texts("en")}
-    found = Texts(rendering.render(name, pages=views.PAGES, table=marked))
+    found = Texts(rendering.render(name, pages=views.PAGES, table=marked, shown="404"))
     left = {text.replace("⟦⟧", "").strip() for text in found.found}
     left = {word.strip(" ·") for word in left} - {""}
     assert left <= OWN and not found.inline
@@ -157,9 +164,30 @@ def test_a_stranger_is_sent_to_log_in(model, tmp_path):
     keys.add("ann", "viewer")
     closed = client(model, tmp_path, keys=tmp_path / "keys.json")
     for page in views.PAGES:
-        if page.name == "videos":
-            continue
         sent = closed.get(page.path, follow_redirects=False)
         assert sent.status_code == 303 and sent.headers["location"] == f"/login?next={page.path}"
     assert closed.get("/login").status_code == 200
     assert "/people" not in closed.get("/login").text, "what cannot be opened is not offered"
+
+
+def test_an_error_is_a_page_for_who_looks_for_one(open_server):
+    browser = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "es"}
+    page = open_server.get("/nothing", headers=browser)
+    assert page.status_code == 404 and language.texts("es")["error.404"] in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert int(page.headers["content-length"]) == len(page.content)
+    for path in ("/videos", "/review"):  # which this server does not have
+        assert open_server.get(path, headers=browser).status_code == 404
+        assert path not in page.text
+    shape(open_server.get("/nothing"), 404, "not_found")
+    shape(open_server.get("/v1/nothing", headers=browser), 404, "not_found")
+    shape(open_server.post("/", headers=browser), 405, "method_not_allowed")
+
+
+def test_a_page_for_another_role_says_so(model, tmp_path):
+    key = KeyFile(tmp_path / "keys.json").add("ann", "viewer")
+    kept = {"keys": tmp_path / "keys.json", "keep_unsure": tmp_path / "unsure"}
+    server = client(model, tmp_path, **kept)
+    page = server.get("/review", headers=bearer(key) | {"Accept": "text/html"})
+    assert page.status_code == 403 and language.texts("en")["error.403"] in page.text
+    assert "/review" not in page.text and "/people" in page.text

@@ -31,7 +31,8 @@ def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     browsers.executable()
     folder = tmp_path_factory.mktemp("pages")
     shutil.copytree(model, folder / "model")
-    with Process("-m", folder / "model", "--audit", folder / "audit.jsonl") as process:
+    words = ["-m", folder / "model", "--audit", folder / "audit.jsonl"]
+    with Process(*words, "--keep-unsure", folder / "unsure") as process:
         yield process.url
 
 
@@ -168,6 +169,28 @@ def test_what_the_model_was_measured_on(page):
     assert "of 5,000" in hundredth and "of 8" in hundredth
     assert EN["accuracy.nobody"] in page.inner_text("#rows tr:last-child")
     assert page.locator("#plot path.area").count() == 2
+
+
+def test_unsure_decisions_are_looked_at(page, tmp_path):
+    page.goto("/")
+    for pair in ("obama_rose", "rose_hugo", "biden_alex"):
+        mixed = save(tmp_path / f"{pair}.png", sample_photos.crowd()[pair])
+        page.set_input_files("#photos-files", mixed)
+        page.locator("article", has_text=f"{pair}.png").wait_for()
+    page.goto("/review")
+    cards = page.locator(".review")
+    cards.nth(2).wait_for()
+    assert page.locator(".review h2").first.inner_text() == "Either obama or rose"
+    kinds = page.locator(".review h2").all_inner_texts()
+    assert EN["review.unknown"].replace("{name}", "rose") in kinds
+    for name in ("It is obama", EN["review.ignore"]):
+        before = cards.count()
+        cards.first.get_by_role("button", name=name, exact=True).click()
+        cards.nth(before - 1).wait_for(state="detached")
+    last = cards.first
+    last.locator("input[list]").fill("kit")
+    last.get_by_role("button", name=EN["review.correct"]).click()
+    page.locator(".empty", has_text=EN["review.none"]).wait_for()
 
 
 def test_language_and_colours_are_chosen_and_kept(page):

@@ -34,12 +34,14 @@ PAGES = (
     Page("people", "/people", Role.VIEWER, "See, add, rename and remove people."),
     Page("verify", "/verify", Role.VIEWER, "Compare two photos, or one with a person."),
     Page("door", "/door", Role.VIEWER, "Greet people who come before a camera."),
+    Page("review", "/review", Role.ENROLLER, "Look at decisions that were unsure."),
+    Page("videos", "/videos", Role.VIEWER, "See who was in which video when, and put it right."),
     Page("accuracy", "/accuracy", Role.VIEWER, "See what the model was measured on."),
 )
 
 
 def show(
-    request: Request, who: Principal, server: Server, name: str, status: int = 200
+    request: Request, who: Principal, server: Server, name: str, status: int = 200, **more: object
 ) -> Response:
     """A page in the language and colours that its reader wants."""
     theme = request.cookies.get("theme", "")
@@ -53,12 +55,15 @@ def show(
         role=str(who.role),
         csrf="" if who.session is None else who.session.csrf,
         theme=theme if theme in THEMES else "",
+        **more,
     )
     return HTMLResponse(html, status, {"Vary": "Accept-Language, Cookie"})
 
 
 def _there(server: Server, page: Page) -> bool:
-    return page.name != "videos" or server.settings.db is not None
+    """Whether this server has what a page is about."""
+    needed = {"videos": server.archive, "review": server.reviews}
+    return needed.get(page.name, server) is not None
 
 
 def _view(page: Page) -> Callable[..., Awaitable[Response]]:
