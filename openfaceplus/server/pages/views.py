@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -41,7 +42,7 @@ PAGES = (
 
 
 def show(
-    request: Request, who: Principal, server: Server, name: str, status: int = 200, **more: object
+    request: Request, who: Principal, server: Server, name: str, status: int = 200, **more: Any
 ) -> Response:
     """A page in the language and colours that its reader wants."""
     theme = request.cookies.get("theme", "")
