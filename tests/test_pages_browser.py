@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -251,3 +251,73 @@ def test_the_door_tells_a_stranger_so(playwright, server, tmp_path):
         assert page.locator(".view .mark.stranger").all_inner_texts() == [ES["face.stranger"]]
         page.wait_for_timeout(1000)
         assert page.evaluate("() => window.spoken") == [ES["door.stranger"]]
+
+
+@pytest.fixture
+def judged(server: str, browser: Browser) -> Iterator[Any]:
+    """Opens pages in which axe then looks for faults."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is not here"
+    ).Axe()
+    opened = []
+
+    def open_page(**context: Any) -> tuple[Page, Callable[[], list[str]]]:
+        made = browsers.Watched(browser, server, bypass_csp=True, **context)
+        opened.append(made.page.context)
+
+        def faults() -> list[str]:
+            found = axe.run(made.page).response["violations"]
+            bad = [one for one in found if one["impact"] in ("serious", "critical")]
+            return [f"{one['id']}: {node['html']}" for one in bad for node in one["nodes"]]
+
+        return made.page, faults
+
+    yield open_page
+    for context in opened:
+        context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(judged, portraits, theme):
+    phone = {"width": 390, "height": 844}
+    page, faults = judged(color_scheme=theme, viewport=phone if theme == "dark" else None)
+    page.goto("/")
+    page.set_input_files("#photos-files", portraits / "test/obama_and_biden.jpg")
+    page.locator(".answer").nth(2).wait_for()
+    assert faults() == []
+    page.goto("/people")
+    page.locator(".person").first.click()
+    page.get_by_role("button", name=EN["people.rename"]).wait_for()
+    assert faults() == []
+    page.goto("/accuracy")
+    page.locator("#rows tr").first.wait_for()
+    assert faults() == []
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_on_any_page(judged, portraits, theme):
+    page, faults = judged(color_scheme=theme)
+    page.goto("/people")
+    page.click("#add")
+    page.set_input_files("#enrol-files", portraits / "test/kit1.jpg")
+    page.locator("[data-verdict]").wait_for()
+    assert faults() == []
+    page.goto("/verify")
+    page.set_input_files("#first-files", portraits / "test/kit1.jpg")
+    page.set_input_files("#second-files", portraits / "test/alex1.jpg")
+    page.locator(".verdict").wait_for()
+    assert faults() == []
+    page.goto("/door")
+    assert faults() == []
+    page.click("#start")
+    for state in ("known", "shut"):
+        page.locator(f'[data-state="{state}"]').wait_for()
+        assert faults() == []
+        if state == "known":
+            page.fill("#claimed", "rose")
+            page.locator('#claimed-names option[value="rose"]').wait_for(state="attached")
+            page.click("#claim button")
+    for path in ("/review", "/login", "/nothing"):
+        page.goto(path)
+        assert faults() == []
