@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,12 @@ pytest.importorskip("fastapi")
 
 import browsers
 import sample_photos
+import vectors
 from browsers import watched
 from running import save
 from servers import Process
 
+from openfaceplus.classify.classifier import Classifier
 from openfaceplus.server.pages import language
 
 if TYPE_CHECKING:
@@ -321,3 +324,35 @@ def test_axe_finds_no_serious_fault_on_any_page(judged, portraits, theme):
     for path in ("/review", "/login", "/nothing"):
         page.goto(path)
         assert faults() == []
+
+
+@pytest.mark.heavy
+def test_no_wait_at_a_thousand_people(model, browser, tmp_path):
+    shutil.copytree(model, tmp_path / "model")
+    path = tmp_path / "model/generated-embeddings/classifier.pkl"
+    few = Classifier.load(path)
+    some, labels = vectors.faces(1000, 2)
+    chips = [str(tmp_path / "model/aligned-images/kit/kit1.png")] * len(some)
+    names = vectors.names_of(labels)
+    Classifier.train(some, names, chips, recipe=few.recipe, space=few.space).save(path)
+    path.with_name("people.json").unlink()
+
+    def within(seconds: float, work: Callable[[], object]) -> None:
+        before = time.monotonic()
+        work()
+        assert time.monotonic() - before < seconds
+
+    words = ["-m", path, "--audit", tmp_path / "audit.jsonl"]
+    with Process(*words) as process, watched(browser, process.url, locale="en-GB") as page:
+        names_shown = page.locator(".person strong")
+
+        def shows(name: str) -> None:
+            page.locator(".person strong", has_text=name).first.wait_for()
+            page.wait_for_load_state("networkidle")  # half a second in which nothing is loaded
+
+        within(2.5, lambda: (page.goto("/people"), shows("p0000")))
+        assert page.inner_text("#total") == "1,000 people" and names_shown.count() == 60
+        within(2.5, lambda: (page.click("#next"), shows("p0060")))
+        within(2.5, lambda: (page.fill("#search", "P077"), shows("p0770")))
+        assert names_shown.count() == 10
+        within(2, lambda: (names_shown.first.click(), page.locator("#person dl").wait_for()))
