@@ -14,6 +14,7 @@ ALLOWED = (
     (r"test_gpu_agrees_with_the_cpu", r"needs a CUDA device"),
     (r"test_it_is_one_of_scikit_learns", r"SCIPY_ARRAY_API is not set"),
     (r"test_no_permission", r"root may read everything"),
+    (r"test_pages_(browser|videos)", r"(Chromium|playwright|axe) is not here"),
     (r"test_a_full_disk", r"a small disk cannot be mounted here"),
 )
 

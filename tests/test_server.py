@@ -63,6 +63,35 @@ def test_a_rate_of_ones_own_and_the_largest_face(server, portraits):
     assert low["faces"][0]["threshold"] > usual["faces"][0]["threshold"]
 
 
+def test_what_every_rate_would_say(server, portraits):
+    three = photos(portraits / "test/obama_and_biden.jpg")
+    (one,) = server.post("/v1/identify", files=three, data={"rates": "true"}).json()["photos"]
+    (model,) = server.get("/v1/models").json()["models"]
+    assert [at["far"] for at in one["rates"]] == [rate["far"] for rate in model["rates"]]
+    for at in one["rates"]:
+        data = {"far": at["far"]}
+        (same,) = server.post("/v1/identify", files=three, data=data).json()["photos"]
+        assert [face["name"] for face in at["faces"]] == [face["name"] for face in same["faces"]]
+    broken = [("photo", ("x.jpg", b"x"))]
+    (none,) = server.post("/v1/identify", files=broken, data={"rates": "true"}).json()["photos"]
+    assert none["rates"] == []
+
+
+def test_what_the_rates_rest_on(server):
+    measured = server.get("/v1/models/accuracy").json()
+    (model,) = server.get("/v1/models").json()["models"]
+    assert [one["far"] for one in measured["rates"]] == [one["far"] for one in model["rates"]]
+    for series in (*measured["strangers"], measured["enrolled"]):
+        assert series["count"] == 0 or abs(sum(series["shares"]) - 1) < 1e-3
+    hundredth = measured["rates"][3]
+    assert hundredth["far"] == 0.01 and hundredth["threshold"] == measured["threshold"]
+    low, high = hundredth["interval"]
+    assert low < hundredth["accepted"] / hundredth["strangers"] < high
+    assert measured["enrolled"]["count"] == 8  # alex has one photo
+    nobody = measured["rates"][-1]
+    assert nobody["threshold"] is None and nobody["missed"] == 8
+
+
 def test_of_a_crowd_the_most_prominent_are_judged(server, portraits):
     (one,) = server.post(
         "/v1/identify", files=photos(portraits / "test/obama_and_biden.jpg")
@@ -148,6 +177,12 @@ def test_pages_of_people_hold_each_once(server):
         if after is None:
             break
     assert seen == ["alex", "biden", "kit", "obama", "rose"] and page["total"] == 5
+    some = server.get("/v1/people", params={"search": "B", "limit": 1}).json()
+    assert [one["name"] for one in some["people"]] == ["biden"] and some["total"] == 2
+    more = {"search": "B", "after": some["next"]}
+    assert [one["name"] for one in server.get("/v1/people", params=more).json()["people"]] == [
+        "obama"
+    ]
     for cursor in ("x", "WzFd", "bnVsbA", "W10"):
         shape(server.get("/v1/people", params={"after": cursor}), 422, "invalid")
     shape(server.get("/v1/people", params={"limit": 0}), 422, "invalid")

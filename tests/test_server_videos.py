@@ -78,6 +78,9 @@ def test_appearances_by_page_and_faces_as_pictures(filled):
         if (after := page["next"]) is None:
             break
     assert seen == numbers and page["total"] == 6
+    for path in (f"sequences/{numbers[0]}/crop", "video-people/1/thumbnail"):
+        assert server.get(f"/v1/{path}").content[:2] == b"\xff\xd8"
+    shape(server.get("/v1/video-people/99/thumbnail"), 404, "not_found")
     picture = server.get(f"/v1/sequences/{numbers[0]}/crop")
     assert picture.headers["content-type"] == "image/jpeg" and picture.content[:2] == b"\xff\xd8"
     shape(server.get("/v1/sequences/999999/crop"), 404, "not_found")
@@ -135,6 +138,7 @@ def test_a_video_is_sent_indexed_named_played_and_removed(
         assert wait(server, bad["id"])["error"]["code"] == "video"
         assert [one["name"] for one in server.get("/v1/video-people").json()["people"]] == ["obama"]
         (video,) = server.get("/v1/videos").json()["videos"]
+        assert video["name"] == "my _clip_.mp4"
         part = server.get(f"/v1/videos/{video['id']}/file", headers={"Range": "bytes=4-7"})
         assert part.status_code == 206 and part.content == data[4:8] == b"ftyp"
         shape(server.post("/v1/videos", data={"path": "x", "other": "y"},

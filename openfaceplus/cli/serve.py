@@ -107,7 +107,14 @@ def _serve(args: argparse.Namespace) -> int:
     from openfaceplus.extras import require
     from openfaceplus.server.settings import Limits, Settings
 
-    for library in ("fastapi", "uvicorn", "python_multipart", "argon2", "prometheus_client"):
+    for library in (
+        "fastapi",
+        "uvicorn",
+        "jinja2",
+        "python_multipart",
+        "argon2",
+        "prometheus_client",
+    ):
         require(library, "serve", "the server")
     if (args.certificate is None) != (args.private_key is None):
         raise UsageError("--certificate and --private-key go together")

@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartParser
 from openfaceplus.server import problems
 from openfaceplus.server.edge import Edge
 from openfaceplus.server.guard import Guard
+from openfaceplus.server.pages import ErrorPages
 from openfaceplus.server.repeats import Repeats
 from openfaceplus.server.rights import Table
 from openfaceplus.server.routes import ROUTES
@@ -48,4 +49,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Repeats)
     app.add_middleware(Guard, settings=settings, access=server.access)
     app.add_middleware(Edge, table=table, limits=settings.limits, metrics=server.metrics)
+    app.add_middleware(ErrorPages)
     return app

@@ -65,6 +65,11 @@ class Archive:
             raise unwritable(path, error) from error
         return path
 
+    def called(self, path: str) -> str:
+        """What a video is called: of one that was sent, the name that it was sent with."""
+        name = os.path.basename(path) or path
+        return name if inside(self.uploads, path) is None else name.partition("-")[2]
+
     def drop(self, path: str) -> bool:
         """Delete a video if it was sent here; whether it was."""
         found = inside(self.uploads, path)

@@ -1,6 +1,8 @@
 """The functions that answer, by topic; each module lists its own in ``ROUTES``."""
 
+from openfaceplus.server import pages
 from openfaceplus.server.routes import (
+    accuracy,
     frames,
     health,
     identify,
@@ -13,6 +15,7 @@ from openfaceplus.server.routes import (
 
 ROUTES = (
     *health.ROUTES,
+    *accuracy.ROUTES,
     *session.ROUTES,
     *identify.ROUTES,
     *frames.ROUTES,
@@ -20,4 +23,5 @@ ROUTES = (
     *reviews.ROUTES,
     *videos.ROUTES,
     *video_people.ROUTES,
+    *pages.ROUTES,
 )

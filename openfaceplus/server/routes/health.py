@@ -9,8 +9,9 @@ from fastapi import Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, Response
 
+from openfaceplus.classify.rule import Threshold
 from openfaceplus.errors import OpenFacePlusError
-from openfaceplus.model import Policy
+from openfaceplus.model import Model, Policy
 from openfaceplus.server.keys import Role
 from openfaceplus.server.rights import Route
 from openfaceplus.server.state import Here
@@ -31,16 +32,13 @@ async def models(server: Here) -> dict[str, Any]:
     snapshot = server.current.now
     model = snapshot.model
     classifier = model.classifier
-    rates = []
-    for far in RATES:
-        try:
-            threshold = model.threshold(Policy(far))
-        except OpenFacePlusError:
-            continue
-        rates.append({
+    rates = [
+        {
             "far": far, "threshold": _finite(threshold.value), "uses": threshold.uses,
             "supported": threshold.short is None,
-        })  # fmt: skip
+        }
+        for far, threshold in thresholds(model)
+    ]  # fmt: skip
     return {
         "models": [
             {
@@ -55,6 +53,17 @@ async def models(server: Here) -> dict[str, Any]:
             }
         ]
     }
+
+
+def thresholds(model: Model) -> list[tuple[float, Threshold]]:
+    """What each of ``RATES`` accepts, of those that the model can tell."""
+    found = []
+    for far in RATES:
+        try:
+            found.append((far, model.threshold(Policy(far))))
+        except OpenFacePlusError:
+            continue
+    return found
 
 
 async def metrics(server: Here) -> Response:

@@ -17,6 +17,7 @@ from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import Refused, missing
 from openfaceplus.server.rights import Route
 from openfaceplus.server.routes import forms
+from openfaceplus.server.routes.health import thresholds as thresholds_by_rate
 from openfaceplus.server.state import Here, Who
 
 _MOST_COMPARED = 5
@@ -29,6 +30,7 @@ async def identify(
     photo: forms.Photos,
     policy: Annotated[Policy, Depends(forms.policy)],
     largest: forms.Largest = False,
+    rates: Annotated[bool, Form(description="also say what other rates would")] = False,
 ) -> dict[str, Any]:
     """Name the people in photos, or say that they are unknown: for each photo what `openfaceplus
     infer --json` prints."""
@@ -38,10 +40,27 @@ async def identify(
     await server.record_decisions(who, "identify", snapshot, results)
     await server.keep_unsure(data, results)
     names = [forms.name(one, number) for number, one in enumerate(photo)]
-    return {
-        "model": snapshot.hash[:16],
-        "photos": [one.to_dict(name) for one, name in zip(results, names, strict=True)],
-    }
+    photos = [one.to_dict(name) for one, name in zip(results, names, strict=True)]
+    if rates:
+        for one, looked in zip(photos, found, strict=True):
+            one["rates"] = await asyncio.to_thread(at_rates, snapshot.model, looked)
+    return {"model": snapshot.hash[:16], "photos": photos}
+
+
+def at_rates(model: Model, found: PhotoFaces) -> list[dict[str, Any]]:
+    """Who each rate would name in a photo, and from which score up."""
+    if found.error is not None:
+        return []
+    said = []
+    for far, threshold in thresholds_by_rate(model):
+        limit = threshold.value
+        faces = [one.to_dict() for one in model.judge(found, Policy(threshold=limit))]
+        said.append({
+            "far": far,
+            "threshold": limit if math.isfinite(limit) else None,
+            "faces": [{key: one[key] for key in ("name", "unsure_between")} for one in faces],
+        })  # fmt: skip
+    return said
 
 
 def judged(model: Model, found: list[PhotoFaces], policy: Policy) -> list[Identified]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import Form
+from fastapi import Form, Query
 from starlette.responses import JSONResponse, Response
 
 from openfaceplus.errors import SeveralFaces, UsageError
@@ -28,20 +28,23 @@ Consent = Annotated[
     str, Form(min_length=1, max_length=500, description="how and when the person agreed")
 ]
 Purpose = Annotated[str, Form(min_length=1, max_length=500, description="what it is for")]
+Search = Annotated[str, Query(max_length=100, description="part of the names")]
 Anyway = Annotated[
     bool, Form(description="take photos of several faces, or that look like somebody else's")
 ]
 
 
 async def people(
-    server: Here, limit: forms.Limit = 50, after: forms.After = None
+    server: Here, limit: forms.Limit = 50, after: forms.After = None, search: Search = ""
 ) -> dict[str, Any]:
     """List who is enrolled, by name, a page at a time."""
     snapshot = server.current.known
     if snapshot is None:
         return {"people": [], "total": 0, "next": None}
-    keys = [(person.name.casefold(), person.id) for person in snapshot.people]
-    chosen, cursor = forms.page(snapshot.people, keys, after, limit)
+    part = search.strip().casefold()
+    wanted = [person for person in snapshot.people if part in person.name.casefold()]
+    keys = [(person.name.casefold(), person.id) for person in wanted]
+    chosen, cursor = forms.page(wanted, keys, after, limit)
     known = await asyncio.to_thread(consents.read, server.current.folder)
     return {
         "people": [_described(snapshot, person, known.get(person.id)) for person in chosen],

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Form
 from pydantic import Field
+from starlette.responses import Response
 
 from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import missing
@@ -36,6 +37,18 @@ async def person(server: Here, id: forms.Number) -> dict[str, Any]:
     if not found:
         raise missing("person", "id")
     return found[0].to_dict()
+
+
+async def thumbnail(server: Here, id: forms.Number) -> Response:
+    """Show the face of one of them that tells most, as JPEG."""
+    seen = await archive(server).ask(lambda db: db.read.appearances(id))
+    best = max(seen, key=lambda one: one.evidence, default=None)
+    crops = (
+        [] if best is None else await archive(server).ask(lambda db: db.read.crops(best.sequence))
+    )
+    if not crops:
+        raise missing("picture")
+    return Response(crops[0].jpeg, media_type="image/jpeg")
 
 
 async def name(
@@ -99,7 +112,10 @@ async def suggestions(
     order = sorted(range(len(keys)), key=keys.__getitem__)
     chosen, cursor = forms.page([found[i] for i in order], [keys[i] for i in order], after, limit)
     return {
-        "suggestions": [one.to_dict() for one in chosen], "total": len(found), "next": cursor,
+        "suggestions": [
+            one.to_dict() | {"video": archive(server).called(one.video)} for one in chosen
+        ],
+        "total": len(found), "next": cursor,
     }  # fmt: skip
 
 
@@ -126,6 +142,8 @@ ROUTES = (
     Route("GET", "/v1/video-people", Role.VIEWER, people),
     Route("POST", "/v1/video-people/undo", Role.ENROLLER, undo),
     Route("GET", "/v1/video-people/{id}", Role.VIEWER, person),
+    Route("GET", "/v1/video-people/{id}/thumbnail", Role.VIEWER, thumbnail,
+          more={"response_class": Response}),
     Route("PATCH", "/v1/video-people/{id}", Role.ENROLLER, name),
     Route("POST", "/v1/video-people/{id}/merge", Role.ENROLLER, merge),
     Route("POST", "/v1/video-people/{id}/split", Role.ENROLLER, split),
@@ -134,4 +152,4 @@ ROUTES = (
     Route("GET", "/v1/suggestions", Role.VIEWER, suggestions),
     Route("POST", "/v1/suggestions/accept", Role.ENROLLER, accept),
     Route("POST", "/v1/suggestions/refuse", Role.ENROLLER, refuse),
-)
+)  # fmt: skip

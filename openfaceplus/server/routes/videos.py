@@ -43,12 +43,12 @@ async def videos(
     """List the videos, in the order in which they were indexed."""
     found = await archive(server).ask(lambda db: db.videos.all())
     chosen, cursor = forms.page(found, [(one.id,) for one in found], after, limit)
-    return {"videos": [_video(one) for one in chosen], "total": len(found), "next": cursor}
+    return {"videos": [_video(server, one) for one in chosen], "total": len(found), "next": cursor}
 
 
 async def video(server: Here, id: forms.Number) -> dict[str, Any]:
     """Describe a video."""
-    return _video(await _find(server, id))
+    return _video(server, await _find(server, id))
 
 
 async def file(server: Here, id: forms.Number) -> Response:
@@ -113,7 +113,7 @@ async def appearances(
     chosen, cursor = forms.page(found, keys, after, limit)
     return {
         "appearances": [
-            one.to_dict() | {"video": os.path.basename(one.video), "video_id": one.video_id,
+            one.to_dict() | {"video": archive(server).called(one.video), "video_id": one.video_id,
                              "fixed": one.fixed}
             for one in chosen
         ],
@@ -139,10 +139,10 @@ async def _find(server: Server, id: forms.Number) -> Any:
     return found[0]
 
 
-def _video(one: Any) -> dict[str, Any]:
+def _video(server: Server, one: Any) -> dict[str, Any]:
     return {
         "id": one.id,
-        "name": os.path.basename(one.path) or one.path,
+        "name": archive(server).called(one.path),
         "seconds": one.duration,
         "rate": one.rate,
         "width": one.width,
