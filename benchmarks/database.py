@@ -6,8 +6,8 @@
 
 Descriptors are people with ten sequences each that lie like those of dlib's network: two of one
 person have a cosine of about 0.96, two people's of 0.80 to 0.93. Each video has a hundredth of the
-sequences. Probes are further vectors of the same people. --full loads that many whole sequences as
-well, with 100 faces and 5 crops each, for the disk that one takes.
+sequences. Probes are further vectors of the same people. An index weighs --candidates rows. --full
+loads that many whole sequences as well, with 100 faces and 5 crops each, for the disk each takes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from openfaceplus.database import connect
+from openfaceplus.database import connect, search
 from openfaceplus.database.connection import Database
 from openfaceplus.database.rows import VideoFile
 from openfaceplus.database.search import index, nearest
@@ -40,9 +40,11 @@ def main() -> None:
     )
     parse.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parse.add_argument("--probes", type=int, default=200)
+    parse.add_argument("--candidates", type=int, default=search.CANDIDATES, metavar="N")
     parse.add_argument("--full", type=int, default=1000, metavar="N")
     parse.add_argument("--db", help="a folder that is not there yet, or the URL of an empty one")
     args = parse.parse_args()
+    search.CANDIDATES = args.candidates
     print(
         "| rows | load, rows/s | exact p50/p95, ms | in a video | index, s | index, MB | "
         "indexed p50/p95, ms | recall@10 | in a video | recall@10 | table, MB | server, MB | "
@@ -132,7 +134,7 @@ def load(db: Database, people: People, rows: int, videos: int = VIDEOS, seed: in
         rows_of_vectors = ((space, video, n, halfvec(v)) for n, v in zip(ids, vectors, strict=True))
         with db.transaction() as connection:
             copy(
-                connection, "sequence", "id, video, starts, ends, faces, quality, spread",
+                connection, "sequence", "id, video, starts, ends, faces, evidence, spread",
                 "int8 int4 float8 float8 int4 float4 float4", times,
             )  # fmt: skip
             copy(

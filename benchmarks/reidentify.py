@@ -30,6 +30,7 @@ from scipy.optimize import linear_sum_assignment
 from openfaceplus.classify import cohort
 from openfaceplus.classify.linking import NEW, Sequences, link
 from openfaceplus.classify.sequence_rule import SequenceRule
+from openfaceplus.faces import Box
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
 from openfaceplus.stages.reidentify import together
@@ -90,7 +91,7 @@ def read(folder: Path, detector: str) -> Held:
                 ]
                 for seen in one.seen:
                     near = known.get(round(seen.time, 2), [])
-                    who, shown = labelled(np.array(seen.box), near, video.info)
+                    who, shown = labelled(corners(seen.box), near, video.info)
                     faces.append((index, who, len(near) > 1, shown))
             frames += found.report.frames
         labels += [(who, len(each) > 1) for each in known.values() for who, _ in each]
@@ -104,6 +105,10 @@ def read(folder: Path, detector: str) -> Held:
         "vectors": table[:, 2:], "faces": np.array(faces), "labels": np.array(labels),
         "strangers": np.array([path.name[0] == "s" for path in files]),
     }  # fmt: skip
+
+
+def corners(box: Box) -> np.ndarray:
+    return np.array([box.left, box.top, box.right, box.bottom])
 
 
 def labelled(box: np.ndarray, near: list[tuple[int, np.ndarray]], info: Any) -> tuple[int, bool]:
@@ -144,13 +149,17 @@ def row(held: Held, descriptors: np.ndarray, rule: SequenceRule, one_by_one: boo
     person = np.full(len(who), NEW)
     steps = sorted({*held["video"][~strange]}) if one_by_one else [held["video"][~strange].max()]
     for last in steps:
-        person = linked(descriptors, weights, person, pairs, held["video"] <= last, rule)
+        person = linked(
+            descriptors, weights, person, pairs, held["video"] <= last, held["video"], rule
+        )
     known = ~strange & (who >= 0)
     p, r, f = b_cubed(who[known], person[known])
     people, truth = len({*person[known]}), len({*who[known]})
     idf1 = idf1_of(held, person, ~held["strangers"])
     for last in range(int(steps[-1]) + 1, int(held["video"].max()) + 1):
-        person = linked(descriptors, weights, person, pairs, held["video"] <= last, rule)
+        person = linked(
+            descriptors, weights, person, pairs, held["video"] <= last, held["video"], rule
+        )
     joined = {int(who[i]) for i in np.flatnonzero(strange) if person[i] in person[known]}
     strangers = len({*who[strange & (who >= 0)].tolist()})
     return (
@@ -161,7 +170,7 @@ def row(held: Held, descriptors: np.ndarray, rule: SequenceRule, one_by_one: boo
 
 def linked(
     descriptors: np.ndarray, weights: np.ndarray, person: np.ndarray, pairs: np.ndarray,
-    there: np.ndarray, rule: SequenceRule,
+    there: np.ndarray, videos: np.ndarray, rule: SequenceRule,
 ) -> np.ndarray:  # fmt: skip
     """The people of the sequences that are ``there``, NEW for the others."""
     rows = np.flatnonzero(there)
@@ -170,7 +179,9 @@ def linked(
     apart = at[pairs[there[pairs].all(axis=1)]].reshape(-1, 2)
     none = np.zeros((0, 2), int)
     fixed = np.zeros(len(rows), bool)
-    given = Sequences(descriptors[rows], weights[rows], person[rows], fixed, apart, none)
+    given = Sequences(
+        descriptors[rows], weights[rows], person[rows], fixed, apart, none, videos[rows]
+    )
     made = np.full(len(there), NEW)
     made[rows] = link(given, rule).person
     return made
@@ -205,7 +216,13 @@ def frame_by_frame(held: Held, rule: SequenceRule) -> str:
     of = held["of"]
     use = ~held["strangers"][held["video"][of]] & (who[of] >= 0)
     person = linked(
-        held["vectors"], held["quality"], np.full(len(of), NEW), np.zeros((0, 2), int), use, rule
+        held["vectors"],
+        held["quality"],
+        np.full(len(of), NEW),
+        np.zeros((0, 2), int),
+        use,
+        held["video"][of],
+        rule,
     )
     p, r, f = b_cubed(who[of[use]], person[use])
     people, truth = len({*person[use]}), len({*who[of[use]]})

@@ -38,6 +38,8 @@ _OURS = re.compile(
     rb'|\A\{\s*"(stage|space)": "'  # manifests; thresholds and other measurements
     rb"|\ASample photos of `openfaceplus demo`"
     rb"|\A(-?\d+\.\d{6},-?\d+\.\d{6}\n){68}\Z"  # mean landmarks
+    rb"|\A(video,start,end,person|time,sequence,name,closest),"  # timelines, named frames
+    rb'|\A\[(\n \{\n  "person": \d+,\n  "name": |\]\n\Z)'
 )
 _ENOUGH = 4096  # bytes
 

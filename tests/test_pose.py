@@ -107,9 +107,9 @@ def test_signs_on_real_faces(samples):
 
 def test_many_at_once_are_as_one_by_one_and_fast():
     many = np.array([seen(FACE, turn) for turn in TURNS * 8])
-    start = time.perf_counter()
+    start = time.thread_time()
     found = poses(many)
-    assert (time.perf_counter() - start) / len(many) < 0.0008  # 0.06 ms where nothing else runs
+    assert (time.thread_time() - start) / len(many) < 0.0008  # 0.06 ms where nothing else runs
     assert found[7] == pytest.approx(pose(many[7]), abs=1e-6)
     assert poses(np.empty((0, 5, 2))).shape == (0, 3)
 

@@ -42,7 +42,8 @@ def test_subtitles_are_in_order_and_no_name_breaks_them():
         appearance(1, 4, "<b>Ann\n--> & Bob", 0.5, 0.5),
     ]
     assert timeline.as_webvtt(rows) == (
-        "WEBVTT\n\n00:00:00.500 --> 00:00:00.501\n&lt;b&gt;Ann\\n--&gt; &amp; Bob\n\n"
+        "WEBVTT - written by openfaceplus\n\n00:00:00.500 --> 00:00:00.501\n"
+        "&lt;b&gt;Ann\\n--&gt; &amp; Bob\n\n"
         "01:01:01.500 --> 01:01:02.000\nPerson 5\n"
     )
 

@@ -85,8 +85,12 @@ def test_timelines_in_all_formats_tell_the_same(indexed, tmp_path):
     table = call("video", "timeline", "monday.mp4", "--db", indexed).stdout
     read = list(csv.DictReader(io.StringIO(table)))
     assert [float(row["start"]) for row in read] == [round(row["start"], 3) for row in rows]
-    call("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / "m.vtt")
+    for ending in ("vtt", "csv", "json"):
+        for _ in range(2):  # its own file it replaces
+            call("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / f"m.{ending}")
     assert (tmp_path / "m.vtt").read_text().count("-->") == len(rows) == 2
+    assert (tmp_path / "m.csv").read_text() == table
+    assert json.loads((tmp_path / "m.json").read_text()) == rows
     (tmp_path / "mine.csv").write_text("mine")
     said = refused("video", "timeline", "monday.mp4", "--db", indexed, "-o", tmp_path / "mine.csv")
     assert "mine.csv" in said and (tmp_path / "mine.csv").read_text() == "mine"
@@ -96,6 +100,18 @@ def test_the_same_content_is_indexed_once(indexed, clips, tmp_path):
     shutil.copy(clips / "monday.mp4", tmp_path / "other name.mp4")
     done = json.loads(call("video", "index", tmp_path, clips, "--db", indexed, "--json").stdout)
     assert [one["status"] for one in done["videos"]] == ["kept"] * 3 and done["people"] == 3
+    monday = clips / "monday.mp4"
+    said = call("video", "index", monday, "--db", indexed, "--every", 2)
+    assert "monday.mp4: was indexed with other settings" in said.stderr
+    assert "indexed before" in said.stdout and len(ask(indexed, "appearances")) == 4
+
+
+def test_a_video_may_be_indexed_anew(own, clips):
+    before = ask(own, "appearances", "--video", "monday.mp4")
+    call("video", "index", clips / "monday.mp4", "--db", own, "--every", 2, "--again", "--jobs", 1)
+    after = ask(own, "appearances", "--video", "monday.mp4")
+    assert len(after) == len(before) and len(ask(own, "people")) == 3
+    assert max(one["faces"] for one in after) < 0.6 * max(one["faces"] for one in before)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from fractions import Fraction
 from pathlib import Path
 
@@ -65,6 +66,24 @@ def test_each_face_of_each_frame_is_a_row_and_names_are_steady(named):
     assert all(abs(float(row["roll"])) < 20 for row in seen)
     unseen = [float(row["time"]) for row in rows if not row["quality"]]
     assert unseen == pytest.approx([0.7, 0.8])  # her box goes on where she is not seen
+
+
+def test_nobody_bears_the_name_of_one_behind(samples, model, tmp_path):
+    known, stranger = (sample_photos.pictures()[name] for name in ("obama", "vera"))
+
+    def draw(picture: np.ndarray, time: float) -> None:
+        put(picture, known, (100 + 140 * time, 135), 110)
+        put(picture, stranger, (240, 135), 150)
+
+    path = write_video(tmp_path / "a.mp4", scene(2, draw, rate=RATE), rate=RATE)
+    call("video", "identify", "-m", model, path, "-o", tmp_path / "out.mp4")
+    rows = table(tmp_path / "out.csv")
+    passing = [row for row in rows if row["name"] == "obama"]
+    assert float(passing[0]["time"]) < 0.3 and float(passing[-1]["time"]) > 1.6
+    middles = [(int(row["left"]) + int(row["right"])) / 2 for row in passing]
+    assert not any(abs(middle - 240) < 15 for middle in middles)
+    strangers = [row for row in rows if not row["name"]]
+    assert len(strangers) == 20 and len({row["sequence"] for row in strangers}) == 1
 
 
 def test_times_and_sound_stay_and_boxes_are_drawn(clip, named):
@@ -177,3 +196,17 @@ def test_no_face_is_a_failure_that_leaves_a_video(model, tmp_path):
     done = call("video", "identify", "-m", model, path, "-o", tmp_path / "out.mp4", expect=1)
     assert "no face was found" in done.stderr
     assert len(decoded(tmp_path / "out.mp4")[0]) == 12
+
+
+def test_a_disk_that_is_full_is_said(clip, model, tmp_path):
+    """And neither half a video nor a table is left."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    said = refused(
+        "video", "identify", "-m", model, clip, "-o", tmp_path / "out.mp4", before=limit,
+        env={"OPENFACEPLUS_CACHE": str(clip.parent / "cache")},
+    )  # fmt: skip
+    assert "cannot be written" in said and "disk" in said
+    assert not leftovers(tmp_path) and not list(tmp_path.iterdir())

@@ -12,20 +12,21 @@ import numpy as np
 from openfaceplus.classify.cohesion import silhouette, silhouettes
 from openfaceplus.classify.grouping import Groups, Pair
 
-COHESION = 0.1
+COHESION = 0.0
 """The least mean silhouette of a person after a join; a sequence alone counts as much."""
 ENOUGH = 16
-"""Sequences without which nothing is known of how alike the people here are."""
+"""How often people must have been seen, once a video, before it is known how alike they are."""
 _PEOPLE = 3  # without whom neither is it
 _ABOVE_USUAL = 0.25  # of the scale: how much more alike than two people here two must be
-_LEVELS, _SAMPLE = 30, 4000
+_LEVELS, _SAMPLE = 30, 2000
 
 
-def join(groups: Groups) -> None:
-    """Merge the groups that are one person."""
+def join(groups: Groups, videos: np.ndarray) -> None:
+    """Merge the groups that are one person, of sequences from ``videos`` (n,)."""
     groups.grow(1.0)
     living = groups.living()
-    if len(groups.vectors) < ENOUGH or len(living) < _PEOPLE:
+    seen = np.unique(np.stack([groups.numbers(), videos]), axis=1).shape[1]
+    if seen < ENOUGH or len(living) < _PEOPLE:
         return
     floor = max(groups.rule.threshold(groups.mean[living]), _usual(groups) + _ABOVE_USUAL)
     floor = min(floor, 1.0)
@@ -78,7 +79,7 @@ def _part_loose(groups: Groups, first: int) -> None:
     while looked_at:
         group = looked_at.pop()
         i, j = groups.parts[group]
-        _, after = _apart_and_joined(groups, i, j)
+        _, after = _apart_and_joined(groups, i, j, group)
         if after.mean() < COHESION:
             looked_at += [each for each in groups.part(group) if each >= first]
 
@@ -96,15 +97,17 @@ def _join_left(groups: Groups, floor: float) -> bool:
     return found
 
 
-def _apart_and_joined(groups: Groups, i: int, j: int) -> tuple[np.ndarray, np.ndarray]:
-    """The silhouettes of the sequences of two groups, as two people and as one, all others being as
-    they are."""
-    others = [k for k in groups.living() if k not in (i, j) and i not in groups.parts.get(k, ())]
-    counts = np.array([len(groups.members[k]) for k in others])
+def _apart_and_joined(groups: Groups, i: int, j: int, *but: int) -> tuple[np.ndarray, np.ndarray]:
+    """The silhouettes of the sequences of two groups, as two people and as one, all others ``but``
+    some being as they are."""
+    alive = groups.alive.copy()
+    alive[[i, j, *but]] = False
+    others = np.flatnonzero(alive)
     rows = np.concatenate([groups.members[i], groups.members[j]])
     x = groups.vectors[rows]
-    nearest = ((x @ groups.sums[others].T) / counts).max(axis=1, initial=-1.0)
-    m, n = len(groups.members[i]), len(groups.members[j])
+    means = groups.sums[others] @ x.T / groups.counts[others, None]
+    nearest = means.max(axis=0, initial=-1.0)
+    m, n = int(groups.counts[i]), int(groups.counts[j])
     first = np.arange(m + n) < m
     to_i, to_j = x @ groups.sums[i], x @ groups.sums[j]
     own, count = np.where(first, to_i, to_j), np.where(first, m, n)

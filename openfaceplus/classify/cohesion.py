@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from openfaceplus.classify import openset
+
 _BLOCK = 2048
 
 
@@ -36,8 +38,7 @@ def silhouettes(
     made = np.full(len(rows), np.nan)
     if there.sum() < 2:
         return made
-    sums = np.zeros((len(numbers), vectors.shape[1]))
-    np.add.at(sums, mine, vectors)
+    sums = openset.sums(vectors, mine).astype(np.float32)
     for start in range(0, len(rows), _BLOCK):
         part = slice(start, start + _BLOCK)
         own, each = mine[rows[part]], np.arange(len(rows[part]))

@@ -25,9 +25,10 @@ class Pair(NamedTuple):
 class Groups:
     """Groups of unit vectors (n, dimensions), by number. Two that are merged give a new one.
 
-    ``members`` are each group's rows, ``sums`` (groups, dimensions) their plain sums, ``mean``
-    (groups, dimensions) their weighted means of unit length, ``alive`` (groups,) those that are not
-    merged, ``parts`` what a merged one was made of, and ``apart`` which others are kept apart.
+    ``members`` are each group's rows and ``counts`` (groups,) how many, ``sums`` (groups,
+    dimensions) their plain sums, ``mean`` (groups, dimensions) their weighted means of unit length,
+    ``alive`` (groups,) those that are not merged, ``parts`` what a merged one was made of, and
+    ``apart`` which others are kept apart.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class Groups:
         self.typicality = np.zeros(room, np.float32)
         self.typicality[:m] = rule.typicality(self.mean[:m])
         self.alive = np.arange(room) < m
+        self.counts = np.zeros(room, int)
+        self.counts[:m] = [len(rows) for rows in self.members]
         self.apart: list[set[int]] = [set() for _ in range(m)]
         self.parts: dict[int, tuple[int, int]] = {}
 
@@ -101,6 +104,7 @@ class Groups:
         one = slice(new, new + 1)
         self.mean[one] = _unit(self._weighted[one])
         self.typicality[one] = self.rule.typicality(self.mean[one])
+        self.counts[new] = self.counts[i] + self.counts[j]
         self.alive[[i, j, new]] = False, False, True
         self.apart.append(self.apart[i] | self.apart[j])
         for other in self.apart[new]:

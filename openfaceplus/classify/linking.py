@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from openfaceplus.classify import adapting
+from openfaceplus.classify import adapting, openset
 from openfaceplus.classify.cohesion import cohesion
 from openfaceplus.classify.grouping import Groups
 from openfaceplus.classify.sequence_rule import SequenceRule
 
 NEW = -1
 """The person of a sequence that nobody was asked about yet."""
-_BAND = 10.0  # times as many strangers are among those that are suggested
+_BAND = 5.0  # times as many strangers may be among those that are suggested
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,9 @@ class Sequences:
     counts in a person's mean (its number of good faces, say), and ``person`` (n,) whose it is now,
     ``NEW`` where that is not decided. Those that are ``fixed`` (n,) a user has put right: they
     never move. ``apart`` (p, 2) are pairs of sequences that are never one person, ``refused``
-    (r, 2) a sequence and a person that it is not.
+    (r, 2) a sequence and a person that it is not. ``videos`` (n,) number what they are from: one
+    person's in one video say no more of how people vary than one of them does. Without, each is
+    from a video of its own.
     """
 
     vectors: np.ndarray
@@ -39,6 +41,7 @@ class Sequences:
     fixed: np.ndarray
     apart: np.ndarray
     refused: np.ndarray
+    videos: np.ndarray | None = None
 
 
 class Suggestion(NamedTuple):
@@ -70,8 +73,8 @@ def link(sequences: Sequences, rule: SequenceRule) -> Linked:
     """Join new sequences to known people or to each other, and known people where later sequences
     show that they are one; nobody is split.
 
-    Where two people become one, the number of the one that a user has put right stays, else the
-    lower one. Two that a user has put right are never joined.
+    Where two people become one, the number of the one that a user has put right stays, else that of
+    the one with more sequences. Two that a user has put right are never joined.
     """
     return _linked(sequences, rule, sequences.person)
 
@@ -88,13 +91,12 @@ def recluster(sequences: Sequences, rule: SequenceRule) -> Linked:
 def _linked(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Linked:
     groups = _start(sequences, rule, start)
     if rule.usable:
-        adapting.join(groups)
+        videos = np.arange(len(start)) if sequences.videos is None else sequences.videos
+        adapting.join(groups, videos)
     living = groups.living()
     person = _numbers(groups, living, sequences)
-    before, after = (
-        cohesion(sequences.vectors, sequences.person),
-        cohesion(sequences.vectors, person),
-    )
+    before = cohesion(sequences.vectors, sequences.person)
+    after = cohesion(sequences.vectors, person)
     suggestions = _suggestions(groups, person) if rule.usable else ()
     score = _scores(sequences, person, rule)
     return Linked(person, score, before, after, suggestions)
@@ -105,9 +107,7 @@ def _start(sequences: Sequences, rule: SequenceRule, start: np.ndarray) -> Group
     n = len(start)
     new = np.flatnonzero(start == NEW)
     known = [np.flatnonzero(start == number) for number in np.unique(start[start != NEW])]
-    groups = Groups(
-        sequences.vectors, sequences.weights, [*known, *new[:, None]], rule
-    )  # fmt: skip
+    groups = Groups(sequences.vectors, sequences.weights, [*known, *new[:, None]], rule)
     where = np.empty(n, int)
     for i, rows in enumerate(groups.members):
         where[rows] = i
@@ -146,9 +146,11 @@ def _numbers(groups: Groups, living: np.ndarray, sequences: Sequences) -> np.nda
             sure = bool(fixed[mine].any())
             claims.append((not sure, -int(mine.sum()), number, int(i)))
     given: dict[int, int] = {}
+    taken: set[int] = set()
     for _, _, number, i in sorted(claims):
-        if i not in given and number not in given.values():
+        if i not in given and number not in taken:
             given[i] = number
+            taken.add(number)
     following = int(max(sequences.person.max(initial=0), 0)) + 1
     for i in sorted(living.tolist(), key=lambda i: int(groups.members[i].min())):
         if i not in given:
@@ -174,9 +176,9 @@ def _scores(sequences: Sequences, person: np.ndarray, rule: SequenceRule) -> np.
     """(n,) scores of sequences with the rest of their people."""
     x, weights = sequences.vectors, np.asarray(sequences.weights, float)[:, None]
     _, whose, counts = np.unique(person, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), x.shape[1]))
-    np.add.at(sums, whose, weights * x)
-    rest = sums[whose] - weights * x
+    if not len(x):
+        return np.zeros(0)
+    rest = openset.sums(weights * x, whose)[whose] - weights * x
     rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
     cosines = np.einsum("nd,nd->n", x, rest)
     scores = rule.score(cosines, rule.typicality(x), rule.typicality(rest.astype(np.float32)))

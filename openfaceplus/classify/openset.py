@@ -129,17 +129,17 @@ def pair_score(x: np.ndarray, t: np.ndarray, of_x: np.ndarray, of_t: np.ndarray)
 
 def templates(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(people, dimensions) float32 unit means of each person's unit vectors."""
-    return _unit(_sums(vectors, labels)).astype(np.float32)
+    return _unit(sums(vectors, labels)).astype(np.float32)
 
 
 def templates_without(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which photos (m,) are of people with several, and the templates (m, dimensions) that these
     would have without that photo."""
     several = np.flatnonzero(np.bincount(labels)[labels] > 1)
-    return several, _unit(_sums(vectors, labels)[labels[several]] - vectors[several])
+    return several, _unit(sums(vectors, labels)[labels[several]] - vectors[several])
 
 
-def _sums(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def sums(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(people, dimensions) sums of each person's vectors."""
     counts = np.bincount(labels)
     inorder = vectors[np.argsort(labels, kind="stable")]

@@ -7,6 +7,7 @@ strangers usually scores 0, and sequences above 1 are one person wherever they w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,9 +103,12 @@ def _raw(cosines: np.ndarray, of_a: np.ndarray, of_b: np.ndarray) -> np.ndarray:
 
 
 def _pairs(vectors: np.ndarray, typicality: np.ndarray) -> tuple[float, float]:
-    """The raw scores that half of the pairs of strangers reach, and that hardly any does."""
+    """The raw scores that half of the pairs of strangers reach, and that one in a million does, or
+    would, by how their scores fall off, where there are fewer."""
     n = len(vectors)
-    most = max(1, round(_RARE * n * (n - 1)))
+    pairs = n * (n - 1)
+    share = min(max(_RARE, 10 / pairs), 0.1)
+    most = [max(1, round(each * pairs)) for each in (share, min(10 * share, 0.5))]
     top = np.zeros(0, np.float32)
     medians = []
     for start in range(0, n, _BLOCK):
@@ -113,5 +117,7 @@ def _pairs(vectors: np.ndarray, typicality: np.ndarray) -> tuple[float, float]:
         table[np.arange(len(table)), np.arange(start, start + len(table))] = -np.inf
         medians.append(np.median(table[:, :: max(1, n // 500)]))
         top = np.concatenate([top, table.ravel()])
-        top = np.partition(top, len(top) - most)[-most:] if len(top) > most else top
-    return float(np.median(medians)), float(top.min())
+        top = np.partition(top, -most[1])[-most[1] :] if len(top) > most[1] else top
+    high, low = (float(np.sort(top)[-each]) for each in most)
+    fall = (high - low) / math.log10(most[1] / most[0])
+    return float(np.median(medians)), high + math.log10(share / _RARE) * fall

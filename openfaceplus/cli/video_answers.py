@@ -86,11 +86,7 @@ def add_mode(
     made.set_defaults(command=command)
     common.add_everywhere(made, argparse.SUPPRESS)
     if database:
-        made.add_argument(
-            "--db", metavar="WHERE",
-            help="a folder for the database, or postgresql://... of a server of yours (default: "
-            "$OPENFACEPLUS_DB, or a folder in your data folder)",
-        )  # fmt: skip
+        options.add_database(made)
     return made
 
 

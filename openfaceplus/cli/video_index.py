@@ -31,6 +31,10 @@ def add(modes: Any) -> None:
         "sources", nargs="+", metavar="VIDEO",
         help="files, folders, camera:0, or rtsp:// and other addresses; indexed before: kept",
     )  # fmt: skip
+    mode.add_argument(
+        "--again", action="store_true",
+        help="index what was indexed before anew, forgetting what you said of it",
+    )  # fmt: skip
     mode.add_argument("--every", type=int, default=1, metavar="N", help="look at each Nth frame")
     mode.add_argument("--seconds", type=float, metavar="S", help="only the first S seconds")
     mode.add_argument(
@@ -83,7 +87,13 @@ def _index(args: argparse.Namespace) -> int:
         recipe = model.pipeline.recipe
     videos = videos_of(args.sources)
     chosen = IndexOptions(
-        recipe, settings_of(args), args.every, args.seconds, args.far, args.commercial
+        recipe,
+        settings_of(args),
+        args.every,
+        args.seconds,
+        args.far,
+        args.commercial,
+        args.again,
     )
     bar = common.FrameProgress()
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from openfaceplus.database import draft as drafts
 from openfaceplus.database import history, user_name
-from openfaceplus.database.history import Assignment, Draft, Event
+from openfaceplus.database.draft import Draft
+from openfaceplus.database.history import Assignment, Event
 from openfaceplus.database.ledger import Ledger
 from openfaceplus.database.rows import Join, Recorded, Suggest
 from openfaceplus.errors import UsageError
@@ -58,9 +60,9 @@ class Commands:
             sequences = [j.sequence for j in joins] + [s.sequence for s in suggestions]
             draft = self._ledger.draft(people, sequences)
             self._need(sequences)
+            for person in given.values():
+                draft.set("person", person, True)
             for person in people:
-                if person in given.values():
-                    draft.set("person", person, True)
                 draft.need(person)
             left_out = _join(draft, joins, given)
             for person, value in cohesion.items():
@@ -79,14 +81,14 @@ class Commands:
         text = _proper(name)
         with self._ledger.one_at_a_time():
             draft = self._ledger.draft([person])
-            history.name(draft, person, text)
+            drafts.name(draft, person, text)
             return self._ledger.append("name", draft.changes, author or user_name())
 
     def merge(self, kept: int, gone: int, author: str | None = None) -> int | None:
         """Make two people one, with the number, and if both have one the name, of the first."""
         with self._ledger.one_at_a_time():
             draft = self._ledger.draft([kept, gone])
-            history.merge(draft, kept, gone)
+            drafts.merge(draft, kept, gone)
             return self._ledger.append("merge", draft.changes, author or user_name())
 
     def split(self, person: int, sequences: Iterable[int], author: str | None = None) -> int:
@@ -94,7 +96,7 @@ class Commands:
         with self._ledger.one_at_a_time():
             (new,) = self._ledger.new_people(1)
             draft = self._ledger.draft([person])
-            history.split(draft, person, list(sequences), new)
+            drafts.split(draft, person, list(sequences), new)
             self._ledger.append("split", draft.changes, author or user_name())
         return new
 
@@ -105,7 +107,7 @@ class Commands:
             self._need([sequence])
             (new,) = self._ledger.new_people(1)
             draft = self._ledger.draft([person], [sequence])
-            history.refuse(draft, sequence, person, new)
+            drafts.refuse(draft, sequence, person, new)
             self._ledger.append("refuse", draft.changes, author or user_name())
             return new if draft.get("person", new) else None
 
@@ -114,7 +116,7 @@ class Commands:
         with self._ledger.one_at_a_time():
             self._need([sequence])
             draft = self._ledger.draft([person], [sequence])
-            history.accept(draft, sequence, person)
+            drafts.accept(draft, sequence, person)
             return self._ledger.append("accept", draft.changes, author or user_name())
 
     def undo(self, event: int | None = None, author: str | None = None) -> Event:
@@ -126,7 +128,7 @@ class Commands:
         with self._ledger.one_at_a_time():
             target = self._to_undo(event)
             draft = self._ledger.draft(*_concerned(target))
-            history.undo(draft, target.changes)
+            drafts.undo(draft, target.changes)
             self._ledger.append("undo", draft.changes, author or user_name(), target.id)
         return target
 
@@ -145,18 +147,18 @@ class Commands:
             self._ledger.apply(now.changes)
 
     def _to_undo(self, event: int | None) -> Event:
-        log = self._ledger.events()
-        gone = history.undone(log)
+        log = dict(self._ledger.commands())
+        gone = history.undone([(e, undoes) for e, (_, undoes) in log.items()])
         if event is None:
-            standing = [e for e in log if e.command in USER and e.id not in gone]
+            standing = [e for e, (command, _) in log.items() if command in USER and e not in gone]
             if not standing:
                 raise UsageError("there is nothing to undo")
-            return standing[-1]
-        found = next((e for e in log if e.id == event), None)
-        if found is None or found.id in gone or found.command in _FINAL:
-            what = "is not in the log" if found is None else "cannot be undone"
-            raise UsageError(f"event {event} {what}", field="event")
-        return found
+            event = standing[-1]
+        elif event not in log:
+            raise UsageError(f"event {event} is not in the log", field="event")
+        elif event in gone or log[event][0] in _FINAL:
+            raise UsageError(f"event {event} cannot be undone", field="event")
+        return self._ledger.events([event])[0]
 
     def _need(self, sequences: Iterable[int]) -> None:
         """Raises UsageError if a sequence is not there."""

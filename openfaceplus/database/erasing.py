@@ -37,17 +37,20 @@ class Erasing:
         self._ledger = Ledger(database)
         self._rows: dict[str, int] = {}
         self._gone: list[tuple[str, str, list[int]]] = []
+        self._sequences: set[int] = set()
+        self._people: set[int] = set()
 
     def video(self, video: int) -> None:
         """Remove a video with all that was seen in it, within a transaction of the caller's."""
-        self._erase_sequences(self._sequences_in([video]))
-        self._delete("video", "id", [video])
+        self._erase_video(video)
+        self._scrub()
 
     def forget_videos(self, videos: Sequence[int]) -> Receipt:
         """Remove videos with all that was seen in them, and people of whom then nothing is left."""
         with self._ledger.one_at_a_time():
             for video in videos:
-                self.video(video)
+                self._erase_video(video)
+            self._scrub()
             self._log()
         return self._receipt()
 
@@ -71,19 +74,15 @@ class Erasing:
             self._erase_templates([row[0] for row in templates])
             self._erase_sequences(sequences)
             self._erase_people(people)
+            self._scrub()
             self._log()
         return self._receipt()
-
-    def _sequences_in(self, videos: Sequence[int]) -> list[int]:
-        rows = self._db.rows("SELECT id FROM sequence WHERE video = ANY(%s)", (list(videos),))
-        return [row[0] for row in rows]
 
     def _merged_into(self, person: int) -> list[int]:
         """The person, and whoever became one with them."""
         found = {person}
-        for event in reversed(self._ledger.events()):
-            if event.command != "merge":
-                continue
+        merges = self._db.rows("SELECT id FROM event WHERE command = 'merge'")
+        for event in reversed(self._ledger.events([row[0] for row in merges])):
             went = {c.key for c in event.changes if c.what == "person" and c.after is None}
             to = {c.after.person for c in event.changes if c.what == "assignment" and c.after}
             to |= {c.after for c in event.changes if c.what == "template"}
@@ -91,11 +90,16 @@ class Erasing:
         living = {row[0] for row in self._db.rows("SELECT id FROM person")}
         return sorted(p for p in found if p == person or p not in living)
 
+    def _erase_video(self, video: int) -> None:
+        rows = self._db.rows("SELECT id FROM sequence WHERE video = %s", (video,))
+        self._erase_sequences([row[0] for row in rows])
+        self._delete("video", "id", [video])
+
     def _erase_sequences(self, sequences: list[int]) -> None:
         owners = self._db.rows(
             "SELECT DISTINCT person FROM assignment WHERE sequence = ANY(%s)", (sequences,)
         )
-        self._scrub(sequences=set(sequences))
+        self._sequences.update(sequences)
         for table in _BY_SEQUENCE:
             self._delete(table, "sequence", sequences)
         self._delete("sequence", "id", sequences)
@@ -115,7 +119,7 @@ class Erasing:
 
     def _erase_people(self, people: Iterable[int]) -> None:
         gone = sorted(set(people))
-        self._scrub(people=set(gone))
+        self._people.update(gone)
         for table in ("refusal", "suggestion", "assignment"):
             self._delete(table, "person", gone)
         self._delete("person", "id", gone)
@@ -125,24 +129,25 @@ class Erasing:
         self._rows[table] = self._rows.get(table, 0) + gone
         self._gone.append((table, column, list(ids)))
 
-    def _scrub(self, sequences: Set[int] = frozenset(), people: Set[int] = frozenset()) -> None:
-        """Take out of the log what it says of some sequences or people."""
+    def _scrub(self) -> None:
+        """Take out of the log what it says of the sequences and people that are erased."""
+        sequences, people = self._sequences, self._people
         if not sequences and not people:
             return
         log = self._ledger.events()
         others = self._db.rows(_OTHER_NAMES, ([*people],))
         names = _names_of(log, people) - {row[0] for row in others}
+        self._db.run("SET LOCAL openfaceplus.forgetting = 'on'")
         for event in log:
             shown = (_without(change, people, names) for change in event.changes)
             kept = tuple(change for change in shown if not _about(change, sequences, people))
             if kept != event.changes:
-                self._db.run("SET LOCAL openfaceplus.forgetting = 'on'")
                 self._db.run(
                     "UPDATE event SET changes = %s WHERE id = %s",
                     (json.dumps(to_json(kept)), event.id),
                 )
-                self._db.run("SET LOCAL openfaceplus.forgetting = 'off'")
                 self._rows["event"] = self._rows.get("event", 0) + 1
+        self._db.run("SET LOCAL openfaceplus.forgetting = 'off'")
 
     def _log(self) -> None:
         """That something was forgotten, and no word of what."""

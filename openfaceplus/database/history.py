@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from openfaceplus.errors import UsageError
-
 WHAT = ("person", "name", "key", "cohesion", "template", "assignment", "refusal", "suggestion")
 """What a change may be of. Its key is a person, template, sequence, or sequence and person."""
 
@@ -61,185 +59,20 @@ def replay(events: Iterable[Event]) -> State:
     state = empty()
     for event in events:
         for change in event.changes:
-            _put(state, change.what, change.key, change.after)
+            put(state, change.what, change.key, change.after)
     return state
 
 
-def undone(events: Sequence[Event]) -> set[int]:
-    """The ids of the events that later ones took back."""
+def undone(events: Sequence[tuple[int, int | None]]) -> set[int]:
+    """The ids of the events that later ones took back; given all in order, and what they undo."""
     found: set[int] = set()
-    for event in reversed(events):
-        if event.undoes is not None and event.id not in found:
-            found.add(event.undoes)
+    for event, undoes in reversed(events):
+        if undoes is not None and event not in found:
+            found.add(undoes)
     return found
 
 
-class Draft:
-    """Changes to a state, or to that part of one which they concern."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-        self._before: dict[tuple[str, Any], Any] = {}
-
-    def get(self, what: str, key: Any) -> Any:
-        """The value as it stands, None if there is none."""
-        return self.state[what].get(key)
-
-    def set(self, what: str, key: Any, value: Any) -> None:
-        """Change a value; None takes it away."""
-        self._before.setdefault((what, key), self.get(what, key))
-        _put(self.state, what, key, value)
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """What has changed."""
-        made = (
-            Change(what, key, before, self.get(what, key))
-            for (what, key), before in self._before.items()
-        )
-        return tuple(change for change in made if change.before != change.after)
-
-    def of(self, person: int) -> list[int]:
-        """A person's sequences."""
-        return [s for s, value in self.state["assignment"].items() if value.person == person]
-
-    def pairs(self, what: str, person: int) -> list[tuple[int, int]]:
-        """The keys of refusals or suggestions that concern a person."""
-        return [key for key in self.state[what] if key[1] == person]
-
-    def need(self, person: int) -> None:
-        """Raises UsageError if there is no such person."""
-        if not self.get("person", person):
-            raise UsageError(f"there is no person {person}", field="person")
-
-    def assign(self, sequence: int, value: Assignment) -> None:
-        """Put a sequence to a person, whatever was suggested for it or refused before."""
-        self.set("assignment", sequence, value)
-        self.set("refusal", (sequence, value.person), None)
-        for key in [key for key in self.state["suggestion"] if key[0] == sequence]:
-            self.set("suggestion", key, None)
-
-    def known(self, person: int) -> bool:
-        """Whether anything is known of a person but sequences: a name or photos of a model."""
-        named = self.get("name", person) or self.get("key", person)
-        return bool(named) or person in self.state["template"].values()
-
-    def sweep(self, people: Iterable[int]) -> None:
-        """Take away those who have neither name nor sequence nor photo."""
-        for person in people:
-            if not self.known(person) and not self.of(person):
-                self.remove(person)
-
-    def remove(self, person: int) -> None:
-        """Take a person away, and what was refused or suggested of them."""
-        for what in ("refusal", "suggestion"):
-            for key in self.pairs(what, person):
-                self.set(what, key, None)
-        for what in ("person", "name", "key", "cohesion"):
-            self.set(what, person, None)
-
-
-def name(draft: Draft, person: int, text: str | None) -> None:
-    """Give a person a name, or take it away."""
-    draft.need(person)
-    draft.set("name", person, text)
-
-
-def merge(draft: Draft, kept: int, gone: int) -> None:
-    """Make two people one, ``kept``. Where both have a name, that of ``kept`` stays."""
-    draft.need(kept)
-    draft.need(gone)
-    if kept == gone:
-        raise UsageError(f"person {kept} cannot be merged with themselves", field="person")
-    for sequence in [*draft.of(kept), *draft.of(gone)]:  # later decisions part neither from it
-        value = draft.get("assignment", sequence)
-        draft.assign(sequence, value._replace(person=kept, fixed=True))
-    for template, owner in list(draft.state["template"].items()):
-        if owner == gone:
-            draft.set("template", template, kept)
-    for what in ("name", "key"):
-        if not draft.get(what, kept):
-            draft.set(what, kept, draft.get(what, gone))
-    # What was said of the one holds of both, but for what the merge itself contradicts.
-    own = set(draft.of(kept))
-    for what in ("refusal", "suggestion"):
-        for sequence, _ in draft.pairs(what, gone):
-            if sequence not in own and draft.get(what, (sequence, kept)) is None:
-                draft.set(what, (sequence, kept), draft.get(what, (sequence, gone)))
-    for sequence in own:
-        draft.set("refusal", (sequence, kept), None)
-    draft.set("cohesion", kept, None)
-    draft.remove(gone)
-
-
-def split(draft: Draft, person: int, sequences: Sequence[int], new: int) -> None:
-    """Take sequences out of a person: they are somebody new, and never that person again."""
-    draft.need(person)
-    others = set(sequences) - set(draft.of(person))
-    if others or not sequences:
-        which = f"has no sequence {min(others)}" if others else "is split by naming sequences"
-        raise UsageError(f"person {person} {which}", field="sequences")
-    if set(sequences) == set(draft.of(person)) and not draft.known(person):
-        raise UsageError(f"those are all sequences of person {person}", field="sequences")
-    draft.set("person", new, True)
-    draft.set("cohesion", person, None)
-    for sequence in sequences:
-        draft.assign(sequence, Assignment(new, fixed=True))
-        draft.set("refusal", (sequence, person), True)
-
-
-def refuse(draft: Draft, sequence: int, person: int, new: int) -> None:
-    """A sequence is not that person: if it was theirs it is somebody new."""
-    draft.need(person)
-    draft.set("suggestion", (sequence, person), None)
-    value = draft.get("assignment", sequence)
-    if value is not None and value.person == person:
-        split(draft, person, [sequence], new)
-    draft.set("refusal", (sequence, person), True)
-
-
-def accept(draft: Draft, sequence: int, person: int) -> None:
-    """A sequence is that person, whoever it was before."""
-    draft.need(person)
-    score = draft.get("suggestion", (sequence, person))
-    value = draft.get("assignment", sequence)
-    draft.assign(sequence, Assignment(person, score, fixed=True))
-    draft.set("cohesion", person, None)
-    if value is not None and value.person != person:
-        draft.set("cohesion", value.person, None)
-        draft.sweep([value.person])
-
-
-def undo(draft: Draft, changes: Sequence[Change]) -> None:
-    """Put back what the changes changed, as far as it stands as they left it.
-
-    Raises UsageError if nothing of it does, or if whom it concerns has gone since.
-    """
-    for change in reversed(changes):
-        if draft.get(change.what, change.key) == change.after:
-            draft.set(change.what, change.key, change.before)
-    put_back = draft.changes
-    for what, key, before, after in put_back:
-        if what == "person" and after is None and before:
-            if draft.known(key) or draft.of(key):  # what has come since
-                draft.set("person", key, True)
-            else:
-                draft.remove(key)
-    for what, key, _, after in draft.changes:
-        if (
-            after is not None
-            and what != "person"
-            and not draft.get("person", _whom(what, key, after))
-        ):
-            raise UsageError(
-                f"that cannot be undone: person {_whom(what, key, after)} has gone since",
-                remedy="undo first what came after it",
-            )
-    if not draft.changes:
-        raise UsageError("nothing of that is left to undo")
-
-
-def _whom(what: str, key: Any, value: Any) -> int:
+def whom(what: str, key: Any, value: Any) -> int:
     """The person whom a value concerns."""
     if what == "assignment":
         return int(value.person)
@@ -248,7 +81,7 @@ def _whom(what: str, key: Any, value: Any) -> int:
     return int(key[1] if what in ("refusal", "suggestion") else key)
 
 
-def _put(state: State, what: str, key: Any, value: Any) -> None:
+def put(state: State, what: str, key: Any, value: Any) -> None:
     if value is None:
         state[what].pop(key, None)
     else:

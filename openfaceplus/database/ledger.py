@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from openfaceplus.database.draft import Draft
 from openfaceplus.database.history import (
     Assignment,
     Change,
-    Draft,
     Event,
     empty,
     from_json,
@@ -136,6 +136,11 @@ class Ledger:
             Event(number, at, author, command, undoes, from_json(changes))
             for number, at, author, command, undoes, changes in rows
         ]
+
+    def commands(self) -> list[tuple[int, tuple[str, int | None]]]:
+        """The ids of all events, in order, with the command and what it undoes."""
+        rows = self._db.rows("SELECT id, command, undoes FROM event ORDER BY id")
+        return [(number, (command, undoes)) for number, command, undoes in rows]
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Make the tables say what an event says; people come first and go last."""

@@ -31,6 +31,15 @@ _REMEDIES = {
 }
 """What to do, by SQLSTATE."""
 
+_WORDS = {
+    "authentication failed": _REMEDIES["28P01"],
+    "no password supplied": _REMEDIES["28P01"],
+    'role "': _REMEDIES["28P01"],
+    "does not exist": _REMEDIES["3D000"],
+    "too many clients": _REMEDIES["53300"],
+}
+"""The same by what a server says that lets nobody in: that has no SQLSTATE."""
+
 _LITTLE = 32 << 20
 """Bytes: two segments of the log that the server writes ahead. With less it stops."""
 
@@ -52,6 +61,8 @@ def _described(error: psycopg.Error, place: str) -> DatabaseError:
     # A server may say much; its first line says what is wrong, and none has the password.
     why = shown(next(iter(str(error).strip().splitlines()), type(error).__name__))
     remedy = _REMEDIES.get(error.sqlstate or "")
+    if remedy is None and error.sqlstate is None:
+        remedy = next((what for words, what in _WORDS.items() if words in why), None)
     if remedy is None and isinstance(error, psycopg.OperationalError):
         remedy = "check that the server runs, then run the same again"
         if _is_full(place):

@@ -66,7 +66,9 @@ def programs_for(user: pwd.struct_passwd) -> Path:
             shutil.copytree(libraries, new / libraries.name)
         for path in (copy.parent, new, *(p for p in new.rglob("*") if p.is_dir())):
             path.chmod(0o755)
-        os.rename(new, copy)
+        with contextlib.suppress(OSError):  # another was sooner
+            os.rename(new, copy)
+        shutil.rmtree(new, ignore_errors=True)
     return copy / package.name / "pginstall/bin"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from openfaceplus.database.connection import Database
-    from openfaceplus.database.history import Draft
+    from openfaceplus.database.draft import Draft
 
 _OWN = """
 SELECT t.id FROM template t JOIN vector v ON v.template = t.id JOIN person p ON p.id = t.person

@@ -124,6 +124,7 @@ def _given(db: Database, held: Descriptors) -> Sequences:
         held.fixed | _standing_for_names(db, held),
         together(held.videos, held.starts, held.ends),
         np.array(refused, int).reshape(-1, 2),
+        held.videos,
     )
 
 

@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from openfaceplus.files import MARK
 from openfaceplus.stages.video_report import label
 from openfaceplus.store.tables import csv_bytes
 
@@ -22,7 +23,7 @@ def as_csv(appearances: Sequence[Mapping[str, Any]]) -> str:
 
 def as_webvtt(appearances: Sequence[Mapping[str, Any]]) -> str:
     """A cue an appearance, in order of time, for players that show subtitles (W3C WebVTT)."""
-    cues = ["WEBVTT"]
+    cues = [f"WEBVTT - {MARK}"]
     for one in sorted(appearances, key=lambda one: (one["start"], one["end"])):
         # A cue ends after it starts, or players drop it.
         start, end = one["start"], max(one["end"], one["start"] + 0.001)

@@ -23,7 +23,7 @@ from openfaceplus.track.quality import inside, quality
 from openfaceplus.video.frames import Frame
 
 _CHUNK = 8  # frames that a thread takes at once
-_HELD = 50_000_000  # pixels of them at full size at most
+_HELD = 16_000_000  # pixels of them at full size at most
 
 FrameFaces = tuple[Frame, list[Seen]]
 
@@ -46,7 +46,7 @@ def found_faces(
             return
         yield from _find([first], pipeline.detector)  # what is missing is said at once
         area = first.pixels.shape[0] * first.pixels.shape[1] * first.scale**2
-        size = max(1, min(_CHUNK, round(_HELD / 3 / area)))
+        size = max(1, min(_CHUNK, round(_HELD / area)))
         while chunk := list(islice(frames, size)):
             waiting.append(executor.submit(_find, chunk, pipeline.detector))
             if len(waiting) > thread_count(None):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +38,7 @@ COLUMNS = (
 two people; pose and quality are empty where a face was not seen but must have been."""
 
 _SAME = 1e-4  # seconds by which times of one frame may differ
+_BEHIND = 0.1  # IoU from which an unseen face is behind a seen one
 
 Watch = Callable[[str, int, "int | None"], object]
 """Told what is done (``follow`` or ``draw``), how many frames are done, and of how many."""
@@ -95,22 +96,21 @@ def identify_video(
     if is_live(source):
         raise VideoError(f"{shown(source)}: only files can be read twice", remedy="record it first")
     spare(output)
-    known = table is not None and _is_ours(table)
-    if table is not None and not known:
+    if table is not None:
         spare(table)
     sequences, report = _follow(model, source, options, watch)
     decisions = _decide(model, sequences, options.policy)
     found = IdentifiedVideo(sequences, decisions, report, numbers_of(decisions))
     with ExitStack() as stack:
         video = stack.enter_context(open_video(source))
-        rows = table and stack.enter_context(atomic_write(table, ours=known))
+        rows = table and stack.enter_context(atomic_write(table))
         if rows:
             rows.write(csv_bytes([COLUMNS]))
         file = stack.enter_context(atomic_write(output))
         writer = stack.enter_context(VideoWriter(file, form, video, options.seconds))
         expected = report.frames * options.every
         for number, frame in enumerate(video.frames(1, options.seconds), 1):
-            present = list(_at(sequences, frame.time, options.settings.lost))
+            present = _at(sequences, frame.time, options.settings.lost)
             pixels = frame.full()
             height, width = pixels.shape[:2]
             boxes = [replace(decisions[i], box=one.box) for i, one, _ in present]
@@ -156,27 +156,32 @@ def _decide(model: Model, sequences: list[FaceSequence], policy: Policy) -> list
     ]
 
 
-def _at(
-    sequences: list[FaceSequence], time: float, lost: float
-) -> Iterator[tuple[int, Seen, bool]]:
-    """The sequences on screen at a time, by number, with their face and whether it was seen: it is
-    between two that were where these are ``lost`` seconds apart at most."""
+def _at(sequences: list[FaceSequence], time: float, lost: float) -> list[tuple[int, Seen, bool]]:
+    """The sequences on screen at a time, by number, with their face and whether it was seen.
+
+    One that was not is between two that were ``lost`` seconds apart at most, and not behind another
+    face: that would seem to bear its name.
+    """
+    there, between = [], []
     for number, one in enumerate(sequences):
         if not one.start - _SAME <= time <= one.end + _SAME:
             continue
         after = bisect_left(one.seen, time - _SAME, key=lambda seen: seen.time)
         later = one.seen[after]
         if later.time <= time + _SAME:
-            yield number, later, True
+            there.append((number, later, True))
             continue
         before = one.seen[after - 1]
         if later.time - before.time <= lost:
             share = (time - before.time) / (later.time - before.time)
-            yield (
-                number,
-                replace(later, time=time, box=_between(before.box, later.box, share)),
-                False,
-            )
+            box = _between(before.box, later.box, share)
+            between.append((number, replace(later, time=time, box=box), False))
+    hidden = {
+        number
+        for number, seen, _ in between
+        if any(seen.box.iou(other.box) > _BEHIND for _, other, _ in there)
+    }
+    return sorted(there + [one for one in between if one[0] not in hidden], key=lambda one: one[0])
 
 
 def _between(one: Box, other: Box, share: float) -> Box:
@@ -197,15 +202,3 @@ def _row(number: int, decision: Decision, seen: Seen, found: bool) -> tuple[obje
         *pose, f"{seen.quality:.3f}" if found else "",
         "unsure" if decision.second is not None else decision.note or "",
     )  # fmt: skip
-
-
-def _is_ours(table: Path) -> bool:
-    """Whether a table that an earlier run wrote is there."""
-    header = csv_bytes([COLUMNS])
-    try:
-        if table.is_symlink():
-            return False
-        with open(table, "rb") as file:
-            return file.read(len(header)) == header
-    except OSError:
-        return False

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.database import connect
 from openfaceplus.database.rows import VideoFile
-from openfaceplus.database.search import index as make_indexes
 from openfaceplus.errors import DatabaseError, OpenFacePlusError, VideoClaimed, VideoError
 from openfaceplus.files import shown
 from openfaceplus.pipeline import Pipeline
@@ -42,7 +41,8 @@ Watch = Callable[[str, int, "int | None"], object]
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
     """How videos are indexed: one of ``every`` so many frames, of the first ``seconds``; which
-    faces make sequences; and at which rate ``far`` strangers may be taken for somebody."""
+    faces make sequences; and at which rate ``far`` strangers may be taken for somebody. With
+    ``again`` what is there of a video is removed first, and what was said of it."""
 
     recipe: Recipe
     settings: SequenceSettings = field(default_factory=SequenceSettings)
@@ -50,6 +50,7 @@ class IndexOptions:
     seconds: float | None = None
     far: float = FAR
     commercial: bool = False
+    again: bool = False
 
     def key(self) -> str:
         """What decides which sequences come out, but for the space of their vectors."""
@@ -111,10 +112,10 @@ def index(
 ) -> list[Indexed]:
     """Index videos into the database ``where``, then decide who is in them.
 
-    A video that was indexed before, by its content and with these settings, is kept. Of several,
-    ``jobs`` processes (default: one for each two cores) take one at a time. ``tell`` is called with
-    each result as it is known. A video that cannot be used is a result with an error; what a killed
-    run left half done is done again. Raises DatabaseError if the database cannot be used,
+    A video that was indexed before, by its content, is kept. Of several, ``jobs`` processes
+    (default: one for each two cores) take one at a time. ``tell`` is called with each result as it
+    is known. A video that cannot be used is a result with an error; what a killed run left half
+    done is done again. Raises DatabaseError if the database cannot be used,
     ModelError if a network is missing.
     """
     space = str(Pipeline(options.recipe, commercial=options.commercial).space)
@@ -135,7 +136,7 @@ def index(
             results.append(one)
             tell(one)
         reidentify(db, space, options.far)
-        make_indexes(db)
+        db.index()
     return results
 
 
@@ -172,15 +173,20 @@ class _Worker:
         live = is_live(source)
         content = f"live-{uuid.uuid4().hex}" if live else _hash(source)
         space = str(self._pipeline.space)
-        known = self._db.videos.find(content, space, self._options.key())
-        if known is not None and known.done:
-            return Indexed(source, "kept", sequences=known.sequences)
+        known = self._db.videos.find(content, space)
+        if known is not None and known.done and not self._options.again:
+            report = VideoReport()
+            if known.settings != self._options.key():
+                report.remarks.append(f"{shown(source)}: was indexed with other settings")
+            return Indexed(source, "kept", report, None, known.sequences)
         with open_video(source) as video:
             info = video.info
             file = VideoFile(
                 content, self._options.key(), space, self._pipeline.embedder.dim, source,
                 info.duration, info.rate, info.width, info.height,
             )  # fmt: skip
+            if known is not None and known.done:
+                self._db.videos.remove(known.id)
             number = self._db.videos.begin(file)
             if number is None:  # another process finished it just now
                 return Indexed(source, "kept")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,12 +12,13 @@ import numpy as np
 from openfaceplus import thresholds
 from openfaceplus.errors import ModelMissing
 from openfaceplus.pipeline import Pipeline
-from openfaceplus.sequences import Crop, FaceSequence
+from openfaceplus.sequences import Crop, FaceSequence, Seen
 from openfaceplus.stages.video_faces import found_faces, patch_of, unfit
 from openfaceplus.threads import thread_count
 from openfaceplus.track.joining import Joiner, Likeness, Piece, parted, sequence_of
 from openfaceplus.track.settings import SequenceSettings
 from openfaceplus.track.tracker import Track, Tracker
+from openfaceplus.video.frames import Frame
 from openfaceplus.video.shots import Shots
 from openfaceplus.video.source import VideoSource
 
@@ -71,51 +72,55 @@ class VideoSequences:
         if expected is not None and seconds is not None and video.info.duration:
             expected = round(expected * min(1.0, seconds / video.info.duration))
         self._expected = None if expected is None else max(1, expected // every)
+        self._tracker = Tracker(self._settings)
+        self._ended: deque[Future[list[Piece]]] = deque()
         self._joiner = Joiner(self._settings, likeness_of(pipeline))
 
     def __iter__(self) -> Iterator[FaceSequence]:
-        report, tracker, shots = self.report, Tracker(self._settings), Shots()
-        ended: deque[Future[list[Piece]]] = deque()
+        report, shots = self.report, Shots()
         with ThreadPoolExecutor(thread_count(None) + 1) as executor:
             try:
                 for frame, faces in found_faces(self._frames, self._pipeline, executor):
                     cut = shots.begins(frame.pixels)
-                    full: np.ndarray | None = None
-                    for seen, track in zip(
-                        faces, tracker.update(frame.time, faces, cut), strict=True
-                    ):
-                        if track.wants(seen):
-                            full = frame.full() if full is None else full
-                            track.keep(seen, patch_of(full, seen))
-                    ended += [executor.submit(self._pieces, one) for one in tracker.ended()]
-                    if cut:
-                        report.shots += 1
-                        self._take(ended, everything=True)
-                        yield from self._give(self._joiner.all())
-                    else:
-                        self._take(ended)
-                        starts = [one.seen[0].time for one in tracker.active]
-                        if not ended:
-                            yield from self._give(self._joiner.ready(frame.time, starts))
+                    self._follow(frame, faces, cut)
+                    self._embed(self._tracker.ended(), executor)
+                    report.shots += cut
+                    yield from self._give(self._joined(frame.time, everything=cut))
                     report.frames += 1
                     report.seconds = frame.time
                     report.faces += len(faces)
                     if self._progress is not None:
                         self._progress(report.frames, self._expected)
-                ended += [executor.submit(self._pieces, one) for one in tracker.ended(True)]
-                self._take(ended, everything=True)
-                yield from self._give(self._joiner.all())
+                self._embed(self._tracker.ended(True), executor)
+                yield from self._give(self._joined(report.seconds, everything=True))
             finally:
                 executor.shutdown(wait=True, cancel_futures=True)
         report.remarks += self._video.remarks
         if not report.faces:
             report.remarks.append(f"{self._video.name}: no face was found")
 
-    def _take(self, ended: deque[Future[list[Piece]]], everything: bool = False) -> None:
-        """Join the pieces of tracks that are embedded by now, or wait for all."""
-        while ended and (everything or ended[0].done()):
-            for piece in ended.popleft().result():
+    def _follow(self, frame: Frame, faces: list[Seen], cut: bool) -> None:
+        """Give a frame's faces to their tracks, and keep the pixels of the best."""
+        full: np.ndarray | None = None
+        tracks = self._tracker.update(frame.time, faces, cut)
+        for seen, track in zip(faces, tracks, strict=True):
+            if track.wants(seen):
+                full = frame.full() if full is None else full
+                track.keep(seen, patch_of(full, seen))
+
+    def _embed(self, tracks: list[Track], executor: Executor) -> None:
+        """Embed tracks that ended while others are followed."""
+        self._ended += [executor.submit(self._pieces, one) for one in tracks]
+
+    def _joined(self, time: float, everything: bool) -> list[Piece]:
+        """Pieces that are finished at a time, or all of a shot that is, which are waited for."""
+        while self._ended and (everything or self._ended[0].done()):
+            for piece in self._ended.popleft().result():
                 self._joiner.add(piece)
+        if everything:
+            return self._joiner.all()
+        starts = [one.seen[0].time for one in self._tracker.active]
+        return [] if self._ended else self._joiner.ready(time, starts)
 
     def _give(self, pieces: list[Piece]) -> Iterator[FaceSequence]:
         for piece in pieces:
@@ -149,8 +154,7 @@ class VideoSequences:
             known=[[face] for _, (_, face) in kept],
             chips=True,
         )
-        judged = []
-        flaw = None
+        judged, flaw = [], None
         for (seen, _), one in zip(kept, found, strict=True):
             pixels = one.or_raise().chips[0].pixels
             flaw = one.flaws[0] or unfit(one.faces[0], pixels)

@@ -20,8 +20,7 @@ _PATIENCE = (10.0, 10.0)  # seconds to open, and for more data
 _FORMATS = (
     "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "mpeg",
     "mpegvideo", "flv", "asf", "ogg", "mxf", "rm", "h264", "hevc", "obu", "ivf", "m4v", "h263",
-    "vc1", "dv", "nut", "mjpeg", "yuv4mpegpipe", "gif", "wtv", "gxf", "vivo", "nsv", "pva", "roq",
-    "swf", "avs", "bink", "smk",
+    "vc1", "dv", "nut", "mjpeg", "yuv4mpegpipe", "gif", "wtv", "gxf",
 )  # fmt: skip
 _ENDINGS = {
     ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg",
