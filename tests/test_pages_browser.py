@@ -389,3 +389,23 @@ def test_a_key_opens_what_its_role_may(model, browser, tmp_path):
         assert page.get_by_role("button", name=EN["people.remove"]).count() == 0
         assert not seen.wrong
         page.context.close()
+
+
+def test_the_first_person_is_enrolled_here(browser, portraits, tmp_path):
+    words = ["-m", tmp_path / "new", "--audit", tmp_path / "audit.jsonl"]
+    with Process(*words) as process, watched(browser, process.url, locale="es-ES") as page:
+        for path in ("/", "/verify", "/door", "/accuracy"):
+            page.goto(path)
+            assert ES["base.nobody"] in page.inner_text("main")
+        page.get_by_role("link", name=ES["base.to_people"]).click()
+        page.click("#add")
+        page.fill("#name", "Ñandú")
+        page.set_input_files("#enrol-files", portraits / "train/kit/kit1.jpeg")
+        page.locator('[data-verdict="ok"]').wait_for()
+        page.fill("#consent", "Lo dijo hoy")
+        page.fill("#purpose", "Esta prueba")
+        page.click("#save")
+        page.locator(".person strong", has_text="Ñandú").wait_for()
+        page.goto("/")
+        page.set_input_files("#photos-files", portraits / "test/kit1.jpg")
+        page.locator(".answer").wait_for()

@@ -278,3 +278,26 @@ def test_every_decision_is_in_the_log_without_names(changing, portraits):
     assert line["threshold"] and len(line["model"]) == 16
     assert verify(path).problem is None
     assert not any(name in path.read_text() for name in ("kit", "obama", "Tom"))
+
+
+def test_a_new_folder_is_a_model_once_somebody_is_enrolled(portraits, samples, tmp_path):
+    kit, rose = portraits / "train/kit/kit1.jpeg", portraits / "train/rose/rose1.jpg"
+    form = {"consent": "c", "purpose": "p"}
+    with serving(tmp_path / "new", tmp_path) as server:
+        assert server.get("/v1/health").json()["enrolled"] is False
+        assert server.get("/v1/people").json()["total"] == 0
+        shape(server.post("/v1/identify", files=photos(kit)), 409, "nobody_enrolled")
+        shape(server.get("/v1/people/x"), 409, "nobody_enrolled")
+        assert server.post("/v1/people/check", files=photos(kit)).json()["photos"][0]["usable"]
+        first = server.post("/v1/people", data=form | {"name": "Kit"}, files=photos(kit))
+        assert first.status_code == 201, first.text
+        server.post("/v1/people", data=form | {"name": "Rose"}, files=photos(rose))
+        assert names(server.post("/v1/identify", files=photos(portraits / "test/kit1.jpg"))) == [
+            "Kit"
+        ]
+        for one in server.get("/v1/people").json()["people"]:
+            assert server.delete(f"/v1/people/{one['id']}").status_code == 200
+        shape(server.post("/v1/identify", files=photos(kit)), 409, "nobody_enrolled")
+    with serving(tmp_path / "new", tmp_path) as server:
+        server.post("/v1/people", data=form | {"name": "Rose"}, files=photos(rose))
+        assert [one["name"] for one in server.get("/v1/people").json()["people"]] == ["Rose"]

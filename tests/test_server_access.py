@@ -262,8 +262,10 @@ def test_a_port_that_is_taken(model, tmp_path):
     assert "choose another port" in said
 
 
-def test_no_model(tmp_path):
-    assert "train first" in refused("serve", "-m", tmp_path, "--port", 0, "--audit", tmp_path / "a")
+def test_a_folder_of_other_things_is_no_model(tmp_path):
+    (tmp_path / "letter.txt").write_text("Dear Ada")
+    for model in (tmp_path, tmp_path / "nowhere/model"):
+        refused("serve", "-m", model, "--port", 0, "--audit", tmp_path / "a")
 
 
 def test_a_certificate_without_its_key(model, tmp_path):

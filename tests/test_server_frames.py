@@ -19,9 +19,9 @@ from starlette.websockets import WebSocketDisconnect
 
 from openfaceplus.audit import entries
 from openfaceplus.faces import Box, Decision
-from openfaceplus.server.agreement import STRANGER, Agreement
 from openfaceplus.server.keys import KeyFile
 from openfaceplus.server.settings import Limits
+from openfaceplus.track.agreement import STRANGER, Agreement
 
 
 @pytest.fixture(scope="module")

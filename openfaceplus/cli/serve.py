@@ -24,7 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parse.add_argument(
         "-m", "--model", metavar="MODEL", type=Path,
-        help="a model folder or classifier.pkl (default: as in infer)",
+        help="a model folder or classifier.pkl (default: as in infer); in a new or empty folder "
+        "nobody is enrolled yet",
     )  # fmt: skip
     parse.add_argument(
         "--db", metavar="WHERE", help="a database of videos: a folder or a postgresql:// URL"

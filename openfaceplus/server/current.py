@@ -11,19 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from openfaceplus.changes import current, state
-from openfaceplus.errors import OpenFacePlusError
+from openfaceplus.errors import StorageError
+from openfaceplus.files import shown
 from openfaceplus.model import Model
-from openfaceplus.model_folder import ModelFolder, Person
+from openfaceplus.model_folder import ModelFolder, Person, find_classifier
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.recipe import recipe
 from openfaceplus.server.problems import Refused
-from openfaceplus.store.layout import PEOPLE
-
-if TYPE_CHECKING:
-    from openfaceplus.pipeline import Pipeline
+from openfaceplus.store.layout import CHIPS, CLASSIFIER, EMBEDDINGS, PEOPLE
 
 _EVERY = 1.0  # seconds between looks at the folder
 log = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class Current:
     """Gives the newest snapshot of a model folder; requests keep the one that they began with."""
 
     def __init__(self, path: Path | None, commercial: bool, changed: Callable[[], object]) -> None:
-        self.folder = ModelFolder(path)
+        self.folder = ModelFolder(_classifier(path))
         self._commercial, self._changed = commercial, changed
         self._names = (self.folder.classifier.name, PEOPLE)
         self._state: object = None
@@ -92,9 +91,7 @@ class Current:
     def now(self) -> Snapshot:
         """The newest snapshot. Raises Refused if nobody is enrolled."""
         if self._snapshot is None:
-            raise Refused(
-                409, "nobody_enrolled", "nobody is enrolled", "train a model first, in its folder"
-            )
+            raise Refused(409, "nobody_enrolled", "nobody is enrolled", "enrol somebody first")
         return self._snapshot
 
     def start(self) -> None:
@@ -120,7 +117,7 @@ class Current:
             await asyncio.sleep(_EVERY)
             try:
                 await self.refresh()
-            except OpenFacePlusError as error:
+            except Exception as error:  # noqa: BLE001 - the snapshot before serves on
                 log.error("the model that is there now cannot be used: %s", error)
                 self._state = self._look()
 
@@ -131,16 +128,17 @@ class Current:
         """Read the folder; the snapshot is replaced when all of it is there."""
         before = self._look()
         path = current(self.folder.embeddings, self.folder.classifier.name)
-        if self._pipeline is not None and not path.exists():
+        if not path.exists():
+            if self._pipeline is None:
+                self._pipeline = Pipeline(recipe(), commercial=self._commercial)
+                self._pipeline.check_alignment()
             self._snapshot, self._state = None, before
             return
         classifier, people = self.folder.people()
-        recipe = self.folder.recipe(classifier)
+        made_by = self.folder.recipe(classifier)
         pipeline = self._pipeline
-        if pipeline is None or pipeline.recipe != recipe:
-            from openfaceplus.pipeline import Pipeline
-
-            pipeline = Pipeline(recipe, commercial=self._commercial)
+        if pipeline is None or pipeline.recipe != made_by:
+            pipeline = Pipeline(made_by, commercial=self._commercial)
         classifier.check_space(str(pipeline.space))
         digest = hashlib.sha256()
         digest.update(classifier.vectors.tobytes() + classifier.labels.tobytes())
@@ -148,3 +146,20 @@ class Current:
         ordered = sorted(people, key=lambda person: (person.name.casefold(), person.id))
         self._snapshot = Snapshot(Model(classifier, pipeline), tuple(ordered), digest.hexdigest())
         self._pipeline, self._state = pipeline, before
+
+
+def _classifier(path: Path | None) -> Path | None:
+    """The path of a model; of a folder in which nobody is enrolled yet, or any more, that of the
+    classifier to be. Raises StorageError for what is neither."""
+    if path is None or path.is_file():
+        return path
+    names = {one.name for one in path.iterdir()} if path.is_dir() else set()
+    if path.parent.is_dir() and (not names or names & {CHIPS, EMBEDDINGS}):
+        return path / EMBEDDINGS / CLASSIFIER
+    if names:
+        return find_classifier(path)
+    raise StorageError(
+        f"{shown(path)}: its folder is not there",
+        remedy="make it, or check the name",
+        field="model",
+    )

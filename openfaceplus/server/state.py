@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Server:
     settings: Settings
     metrics: Metrics = field(default_factory=Metrics)
     cameras: int = 0
+    adding: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -52,6 +54,7 @@ class Server:
         self.retention = None if settings.retain is None else Retention(self, settings.retain)
         self.archive, self.jobs = self._videos()
         self._inference = self._pool()
+        self._warming: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._count_people()
 
@@ -60,11 +63,14 @@ class Server:
         self._inference.start()
         self.current.start()
         await self._inference.warm()
+        self._warming = asyncio.create_task(self._warm_writer())
         if self.retention is not None:
             self.retention.start()
 
     async def stop(self) -> None:
         """Finish what is in hand."""
+        if self._warming is not None:
+            await self._warming
         if self.retention is not None:
             await self.retention.stop()
         await self.current.stop()
@@ -77,13 +83,23 @@ class Server:
         await asyncio.to_thread(self.writer.close)
         await asyncio.to_thread(self.audit.close)
 
+    async def _warm_writer(self) -> None:
+        """While others are answered already; what goes wrong is said when it is used."""
+        with contextlib.suppress(Exception):
+            await self.writer.warm()
+
     async def look(
         self, photos: Sequence[bytes], *, largest: bool = False, chips: bool = False
     ) -> tuple[Snapshot, list[PhotoFaces]]:
         """The faces of photos, and the model to judge them by. Raises Refused."""
-        snapshot, inference = self.current.now, self._inference
-        found = await inference.look([Ask(data, largest, chips) for data in photos])
-        return snapshot, found
+        snapshot = self.current.now
+        return snapshot, await self.faces(photos, largest=largest, chips=chips)
+
+    async def faces(
+        self, photos: Sequence[bytes], *, largest: bool = False, chips: bool = False
+    ) -> list[PhotoFaces]:
+        """The faces of photos, whether or not anybody is enrolled. Raises Refused."""
+        return await self._inference.look([Ask(data, largest, chips) for data in photos])
 
     async def record(self, who: Principal, what: str, **more: Any) -> None:
         """Write to the log that somebody asked for something, and what became of it."""

@@ -11,11 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from openfaceplus.changes import current
 from openfaceplus.model_folder import ModelFolder
 from openfaceplus.server.problems import busy
 from openfaceplus.stages.workers import Lost, Workers
+
+if TYPE_CHECKING:
+    from openfaceplus.stages.summary import Summary
 
 _PREFIX = "openfaceplus-enrol-"
 _MOST = 8  # changes that wait
@@ -39,6 +43,10 @@ class Writer:
         self._workers = Workers[Change, Any](_Changes, (classifier, commercial), 1, apart=True)
         self._thread = ThreadPoolExecutor(1, "writer")
         self._waiting = 0
+
+    async def warm(self) -> None:
+        """Start the process, so that the first who is enrolled need not wait for it."""
+        await self._do("warm")
 
     async def add(self, name: str, photos: Mapping[str, bytes]) -> Added:
         """Enrol photos, by the names that their files are to have, as a person's."""
@@ -83,7 +91,7 @@ class _Changes:
     def __init__(self, classifier: Path, commercial: bool) -> None:
         self._classifier, self._commercial = classifier, commercial
         self._calls: dict[str, Callable[..., Any]] = {
-            "add": self._add, "rename": self._rename, "remove": self._remove,
+            "add": self._add, "rename": self._rename, "remove": self._remove, "warm": self._warm,
         }  # fmt: skip
 
     def __call__(self, change: Change) -> Any:
@@ -94,19 +102,45 @@ class _Changes:
     def _folder(self) -> ModelFolder:
         return ModelFolder(self._classifier, limit=_PATIENCE)
 
+    def _warm(self) -> None:
+        """Load what enrolling takes."""
+        from openfaceplus.pipeline import Pipeline
+        from openfaceplus.recipe import recipe
+        from openfaceplus.stages import enrol, people
+
+        _ = enrol, people
+        folder, there = self._folder, self._classifier.exists()
+        made_by = folder.recipe(folder.read()) if there else recipe()
+        pipeline = Pipeline(made_by, commercial=self._commercial)
+        _ = pipeline.detector, pipeline.predictor, pipeline.embedder
+
     def _add(self, name: str, photos: Mapping[str, bytes]) -> Added:
         from openfaceplus.stages import enrol
 
+        if not current(self._classifier.parent, self._classifier.name).exists():
+            return self._begin(name, photos)
         with _private_folder() as folder:
             for file, data in photos.items():
                 (folder / file).write_bytes(data)
             _, summary = enrol.add(self._folder, name, folder, jobs=1, commercial=self._commercial)
-        refused = {
-            Path(row["photo"]).name: row["status"]
-            for row in summary.rows
-            if row["status"] not in summary.usable
-        }
-        return Added(refused)
+        return _added(summary)
+
+    def _begin(self, name: str, photos: Mapping[str, bytes]) -> Added:
+        """Make a model of the first person."""
+        from openfaceplus.recipe import recipe
+        from openfaceplus.stages.align import AlignOptions
+        from openfaceplus.stages.train import TrainOptions, train_photos
+
+        with _private_folder() as folder:
+            (folder / name).mkdir()
+            for file, data in photos.items():
+                (folder / name / file).write_bytes(data)
+            made = train_photos(
+                folder, self._classifier.parent.parent, recipe(),
+                AlignOptions(commercial=self._commercial), None,
+                TrainOptions(jobs=1, commercial=self._commercial),
+            )  # fmt: skip
+        return _added(made.aligned)
 
     def _rename(self, name: str, new: str) -> None:
         from openfaceplus.stages import people
@@ -117,6 +151,14 @@ class _Changes:
         from openfaceplus.stages import people
 
         return people.remove(self._folder, name)
+
+
+def _added(summary: Summary) -> Added:
+    return Added({
+        Path(row["photo"]).name: row["status"]
+        for row in summary.rows
+        if row["status"] not in summary.usable
+    })  # fmt: skip
 
 
 @contextlib.contextmanager

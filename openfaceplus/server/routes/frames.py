@@ -11,11 +11,11 @@ from fastapi import Query, WebSocket, WebSocketDisconnect
 from openfaceplus.errors import OpenFacePlusError
 from openfaceplus.model import Policy
 from openfaceplus.server import problems
-from openfaceplus.server.agreement import STRANGER, Agreement, Followed
 from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import Refused
 from openfaceplus.server.rights import WEBSOCKET, Route
 from openfaceplus.server.state import Here, Server, Who, answered
+from openfaceplus.track.agreement import STRANGER, Agreement, Followed
 
 _TOO_BIG, _POLICY, _AGAIN_LATER = 1009, 1008, 1013  # of RFC 6455
 _MOST = 32  # cameras at a time

@@ -75,7 +75,8 @@ async def add(
 ) -> JSONResponse:  # fmt: skip
     """Enrol a new person from photos, with a verdict on each; needs one good photo."""
     name = _proper(name)
-    if name in [person.name for person in server.current.now.people]:
+    known = server.current.known
+    if name in server.adding or (known and name in [person.name for person in known.people]):
         raise _taken(name)
     given = consents.Consent.now(who.name, consent, purpose)
     return JSONResponse(await _enrol(server, who, name, photo, anyway, given), 201)
@@ -95,8 +96,8 @@ async def check(
 ) -> dict[str, Any]:  # fmt: skip
     """Say of photos whether they would do to enrol a person, and change nothing."""
     data = await forms.read(photo, server.settings.limits)
-    snapshot, found = await server.look(data)
-    verdicts = await asyncio.to_thread(_verdicts, snapshot, found, person, anyway)
+    found = await server.faces(data)
+    verdicts = await asyncio.to_thread(_verdicts, server.current.known, found, person, anyway)
     return {"photos": _said(photo, verdicts)}
 
 
@@ -134,8 +135,10 @@ async def _enrol(
     given: consents.Consent | None,
 ) -> dict[str, Any]:  # fmt: skip
     data = await forms.read(photo, server.settings.limits)
-    snapshot, found = await server.look(data)
-    known = next((person.id for person in snapshot.people if person.name == name), None)
+    found = await server.faces(data)
+    snapshot = server.current.known
+    enrolled = () if snapshot is None else snapshot.people
+    known = next((person.id for person in enrolled if person.name == name), None)
     verdicts = await asyncio.to_thread(_verdicts, snapshot, found, known, anyway)
     good = [one for one, verdict in zip(data, verdicts, strict=True) if verdict["usable"]]
     if not good:
@@ -145,32 +148,36 @@ async def _enrol(
             "give photos of the person alone, large and sharp", field="photo",
         )  # fmt: skip
     files = files_of(good)
-    added = await server.writer.add(name, files)
-    await server.current.refresh()
-    for one, verdict in zip(data, verdicts, strict=True):
-        (file,) = files_of([one])
+    server.adding.add(name)
+    try:
+        added = await server.writer.add(name, files)
+        await server.current.refresh()
+    finally:
+        server.adding.discard(name)
+    for sent, verdict in zip(data, verdicts, strict=True):
+        (file,) = files_of([sent])
         if verdict["usable"] and file in added.refused:
             verdict |= {"verdict": added.refused[file], "usable": False}
     fresh = server.current.now
-    enrolled = next(person for person in fresh.people if person.name == name)
+    one = next(person for person in fresh.people if person.name == name)
     if given is not None:
-        await asyncio.to_thread(consents.write, server.current.folder, enrolled.id, given)
+        await asyncio.to_thread(consents.write, server.current.folder, one.id, given)
     await server.record(
-        who, "enrol", person=enrolled.id, model=fresh.hash[:16],
+        who, "enrol", person=one.id, model=fresh.hash[:16],
         answer=[verdict["verdict"] for verdict in verdicts],
         purpose=None if given is None else given.purpose,
     )  # fmt: skip
-    return _described(fresh, enrolled, given) | {"photos": _said(photo, verdicts)}
+    return _described(fresh, one, given) | {"photos": _said(photo, verdicts)}
 
 
 def _verdicts(
-    snapshot: Snapshot, found: Sequence[PhotoFaces], person: str | None, anyway: bool
+    snapshot: Snapshot | None, found: Sequence[PhotoFaces], person: str | None, anyway: bool
 ) -> list[dict[str, Any]]:
     return [_verdict(snapshot, one, person, anyway) for one in found]
 
 
 def _verdict(
-    snapshot: Snapshot, found: PhotoFaces, person: str | None, anyway: bool
+    snapshot: Snapshot | None, found: PhotoFaces, person: str | None, anyway: bool
 ) -> dict[str, Any]:
     """What to say of a photo: ``ok`` or what is wrong with it, and whether it is taken."""
 
@@ -185,6 +192,8 @@ def _verdict(
         return said(found.flaws[0])
     if len(found.faces) > 1:
         return said(SeveralFaces.status, anyway)
+    if snapshot is None:
+        return said("ok", True)
     (decision,) = snapshot.model.judge(found, Policy())
     if decision.person is not None and decision.person != person:
         return said("looks_like_another", anyway, decision.person)
