@@ -20,6 +20,7 @@ from running import save
 from servers import Process
 
 from openfaceplus.classify.classifier import Classifier
+from openfaceplus.server.keys import KeyFile
 from openfaceplus.server.pages import language
 
 if TYPE_CHECKING:
@@ -356,3 +357,55 @@ def test_no_wait_at_a_thousand_people(model, browser, tmp_path):
         within(2.5, lambda: (page.fill("#search", "P077"), shows("p0770")))
         assert names_shown.count() == 10
         within(2, lambda: (names_shown.first.click(), page.locator("#person dl").wait_for()))
+
+
+def test_a_key_opens_what_its_role_may(model, browser, tmp_path):
+    shutil.copytree(model, tmp_path / "model")
+    keys = KeyFile(tmp_path / "keys.json")
+    opened = {role: keys.add(role, role) for role in ("viewer", "enroller")}
+    words = ["-m", tmp_path / "model", "--audit", tmp_path / "audit.jsonl"]
+    with Process(*words, "--keys", keys.path) as process:
+        seen = browsers.Watched(browser, process.url, locale="en-GB")
+        seen.expected = ["401"]  # which the console says of a wrong key
+        page = seen.page
+        page.goto("/people")
+        page.fill("#key", "ofp_00000000_" + "A" * 43)
+        page.keyboard.press("Enter")
+        page.locator("#state .bad", has_text=EN["problem.wrong_key"]).wait_for()
+        page.fill("#key", opened["viewer"])
+        page.keyboard.press("Enter")
+        page.locator(".person").nth(4).wait_for()
+        assert page.locator("#add").is_hidden()
+        page.click("#log-out")
+        page.fill("#key", opened["enroller"])
+        page.keyboard.press("Enter")
+        page.wait_for_url(process.url + "/")
+        page.get_by_role("link", name=EN["people.title"]).click()
+        page.locator(".person", has_text="kit").click()
+        page.get_by_role("button", name=EN["people.rename"]).click()
+        page.fill("#new-name", "Kit")
+        page.keyboard.press("Enter")  # with the session's token, or it would be refused
+        page.locator("#person-name", has_text="Kit").wait_for()
+        assert page.get_by_role("button", name=EN["people.remove"]).count() == 0
+        assert not seen.wrong
+        page.context.close()
+
+
+def test_the_first_person_is_enrolled_here(browser, portraits, tmp_path):
+    words = ["-m", tmp_path / "new", "--audit", tmp_path / "audit.jsonl"]
+    with Process(*words) as process, watched(browser, process.url, locale="es-ES") as page:
+        for path in ("/", "/verify", "/door", "/accuracy"):
+            page.goto(path)
+            assert ES["base.nobody"] in page.inner_text("main")
+        page.get_by_role("link", name=ES["base.to_people"]).click()
+        page.click("#add")
+        page.fill("#name", "Ñandú")
+        page.set_input_files("#enrol-files", portraits / "train/kit/kit1.jpeg")
+        page.locator('[data-verdict="ok"]').wait_for()
+        page.fill("#consent", "Lo dijo hoy")
+        page.fill("#purpose", "Esta prueba")
+        page.click("#save")
+        page.locator(".person strong", has_text="Ñandú").wait_for()
+        page.goto("/")
+        page.set_input_files("#photos-files", portraits / "test/kit1.jpg")
+        page.locator(".answer").wait_for()

@@ -80,11 +80,13 @@ def render(
     role: str = "",
     csrf: str = "",
     theme: str = "",
+    needs_people: bool = False,
     table: Mapping[str, str] | None = None,
     **more: object,
 ) -> str:
-    """A page's HTML. ``pages`` are what the navigation lists, by ``name`` and ``path``; ``table``
-    is another than the language's own."""
+    """A page's HTML. ``pages`` are what the navigation lists, by ``name`` and ``path``;
+    ``needs_people`` shows in place of the page that nobody is enrolled; ``table`` is another than
+    the language's own."""
     return (
         _environment()
         .get_template(f"{name}.html")
@@ -99,6 +101,7 @@ def render(
             role=role,
             csrf=csrf,
             theme=theme,
+            needs_people=needs_people,
             **more,
         )
     )

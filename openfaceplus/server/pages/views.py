@@ -17,6 +17,9 @@ from openfaceplus.server.rights import Route
 from openfaceplus.server.state import Here, Server, Who
 
 THEMES = ("light", "dark")
+NEED_PEOPLE = ("identify", "verify", "door", "accuracy")
+"""Pages that are of no use while nobody is enrolled."""
+
 _YEAR = 365 * 24 * 3600
 
 
@@ -56,6 +59,7 @@ def show(
         role=str(who.role),
         csrf="" if who.session is None else who.session.csrf,
         theme=theme if theme in THEMES else "",
+        needs_people=name in NEED_PEOPLE and server.current.known is None,
         **more,
     )
     return HTMLResponse(html, status, {"Vary": "Accept-Language, Cookie"})
