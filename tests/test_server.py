@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -301,3 +302,28 @@ def test_a_new_folder_is_a_model_once_somebody_is_enrolled(portraits, samples, t
     with serving(tmp_path / "new", tmp_path) as server:
         server.post("/v1/people", data=form | {"name": "Rose"}, files=photos(rose))
         assert [one["name"] for one in server.get("/v1/people").json()["people"]] == ["Rose"]
+
+
+def test_several_write_at_once_and_another_process_too(changing, portraits, samples):
+    folder = changing.app.state.server.current.folder
+    sources = [samples / "actor.png", portraits / "train/rose/rose2.jpg",
+               portraits / "train/kit/kit2.jpeg"]  # fmt: skip
+    with ThreadPoolExecutor(8) as pool:
+        form = {"consent": "c", "purpose": "p", "anyway": "true"}
+        asked = [
+            pool.submit(changing.post, "/v1/people", data=form | {"name": f"N{number % 3}"},
+                        files=photos(sources[number % 3]))
+            for number in range(6)  # each name twice: one of the two is refused
+        ]  # fmt: skip
+        call("people", "rename", folder.classifier, "biden", "Joe")
+        codes = sorted(one.result().status_code for one in asked)
+    assert codes == [201] * 3 + [409] * 3
+    there = {one["name"] for one in changing.get("/v1/people").json()["people"]}
+    assert {"N0", "N1", "N2", "Joe"} <= there
+    for one in changing.get("/v1/people").json()["people"]:
+        if one["name"].startswith("N"):
+            assert one["enrolled_photos"] == 1
+            changing.delete(f"/v1/people/{one['id']}")
+    changing.portal.call(changing.app.state.server.current.refresh)
+    log = changing.app.state.server.settings.audit
+    assert verify(log).problem is None

@@ -79,7 +79,11 @@ async def add(
     if name in server.adding or (known and name in [person.name for person in known.people]):
         raise _taken(name)
     given = consents.Consent.now(who.name, consent, purpose)
-    return JSONResponse(await _enrol(server, who, name, photo, anyway, given), 201)
+    server.adding.add(name)
+    try:
+        return JSONResponse(await _enrol(server, who, name, photo, anyway, given), 201)
+    finally:
+        server.adding.discard(name)
 
 
 async def add_photos(
@@ -148,12 +152,8 @@ async def _enrol(
             "give photos of the person alone, large and sharp", field="photo",
         )  # fmt: skip
     files = files_of(good)
-    server.adding.add(name)
-    try:
-        added = await server.writer.add(name, files)
-        await server.current.refresh()
-    finally:
-        server.adding.discard(name)
+    added = await server.writer.add(name, files)
+    await server.current.refresh()
     for sent, verdict in zip(data, verdicts, strict=True):
         (file,) = files_of([sent])
         if verdict["usable"] and file in added.refused:
