@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 from pathlib import Path
 
@@ -305,3 +306,37 @@ def test_a_server_on_a_real_socket_ends_well(model, portraits, tmp_path):
 def test_usage_of_roles(file):
     with pytest.raises(UsageError, match="cannot be a key's name"):
         file.add("../x", "viewer")
+
+
+def test_with_a_certificate_it_is_https_and_its_cookie_says_so(model, tmp_path):
+    import datetime
+
+    import httpx
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    private, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    made = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(names, critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (tmp_path / "cert").write_bytes(made.public_bytes(pem))
+    written = private.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    (tmp_path / "key").write_bytes(written)
+    key = KeyFile(tmp_path / "keys").add("a", "viewer")
+    words = ("--certificate", tmp_path / "cert", "--private-key", tmp_path / "key")
+    with Process(
+        "-m", model, "--keys", tmp_path / "keys", "--audit", tmp_path / "a", *words
+    ) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        assert url.startswith("https://")
+        context = ssl.create_default_context(cafile=tmp_path / "cert")
+        said = httpx.post(f"{url}/v1/session", data={"key": key}, verify=context)
+        assert said.status_code == 200 and "Secure" in said.headers["set-cookie"]
