@@ -105,6 +105,13 @@ def test_no_script_makes_markup_or_code_from_text():
             assert word not in inside, (name, word)
 
 
+def test_no_script_holds_a_sentence():
+    for name, text in SOURCES.items():
+        if name.endswith(".js"):
+            code = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
+            assert not re.findall(r"""["'`][A-Z][a-z]+(?: [^"'`$]*)["'`]""", code), name
+
+
 @pytest.mark.parametrize(
     ("header", "chosen", "expected"),
     [

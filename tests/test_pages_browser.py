@@ -391,6 +391,7 @@ def test_a_key_opens_what_its_role_may(model, browser, tmp_path):
         page.context.close()
 
 
+@pytest.mark.heavy
 def test_the_first_person_is_enrolled_here(browser, portraits, tmp_path):
     words = ["-m", tmp_path / "new", "--audit", tmp_path / "audit.jsonl"]
     with Process(*words) as process, watched(browser, process.url, locale="es-ES") as page:
