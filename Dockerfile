@@ -17,7 +17,7 @@ RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu \
 # The libraries, dlib's weights among them, before the code, which changes more often.
 COPY setup.cfg ./
 RUN python -c "import configparser as c; s = c.ConfigParser(); s.read('setup.cfg'); e = s['options.extras_require']; \
-print(s['options']['install_requires'], e['torch'], e['plots'], e['video'])" > requirements.txt \
+print(s['options']['install_requires'], e['torch'], e['plots'], e['serve'], e['video'])" > requirements.txt \
     && pip install --constraint constraints.txt --requirement requirements.txt
 
 COPY . .

@@ -16,7 +16,7 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: openfaceplus needs Python 3.11 or newer: make PYTHON=python3.11" >&2; exit 1; }
 	@echo "Installing into $(VENV)/; the first time this takes some minutes."
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --editable '.[video]'
+	$(INSTALL) --editable '.[serve,video]'
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
