@@ -37,7 +37,8 @@ def _measured(model: Model) -> dict[str, Any]:
     usual = model.threshold(Policy()).value
 
     def shares(scores: np.ndarray) -> list[float]:
-        counts, _ = np.histogram(np.clip(scores, low, high), edges)
+        # In double precision, or the clipped might lie a rounding beyond the ends.
+        counts, _ = np.histogram(np.clip(scores.astype(float), low, high), edges)
         return [round(float(part), 5) for part in counts / max(1, len(scores))]
 
     return {
