@@ -18,6 +18,9 @@ from openfaceplus.track.agreement import STRANGER, Followed
 GREETER, WEBCAM = ROOT / "demos/greeter.py", ROOT / "demos/classifier_webcam.py"
 
 
+pytestmark = pytest.mark.heavy
+
+
 @pytest.fixture(scope="module")
 def clip(portraits, samples, tmp_path_factory) -> Path:
     """Kit, then somebody unknown, then Kit again."""

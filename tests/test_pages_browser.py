@@ -281,6 +281,7 @@ def judged(server: str, browser: Browser) -> Iterator[Any]:
         context.close()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(judged, portraits, theme):
     phone = {"width": 390, "height": 844}
@@ -359,6 +360,7 @@ def test_no_wait_at_a_thousand_people(model, browser, tmp_path):
         within(2, lambda: (names_shown.first.click(), page.locator("#person dl").wait_for()))
 
 
+@pytest.mark.heavy
 def test_a_key_opens_what_its_role_may(model, browser, tmp_path):
     shutil.copytree(model, tmp_path / "model")
     keys = KeyFile(tmp_path / "keys.json")

@@ -196,7 +196,8 @@ def test_a_thumbnail_is_the_persons_chip(server):
     shape(server.get("/v1/people/0/thumbnail"), 404, "not_found")
 
 
-def test_models_health_metrics_openapi(server):
+def test_models_health_metrics_openapi(server, portraits):
+    server.post("/v1/identify", files=photos(portraits / "test/obama_and_biden.jpg"))
     (model,) = server.get("/v1/models").json()["models"]
     thresholds = [rate["threshold"] for rate in model["rates"] if rate["threshold"] is not None]
     assert model["people"] == 5 and len(thresholds) > 5 and thresholds == sorted(thresholds)
@@ -281,6 +282,7 @@ def test_every_decision_is_in_the_log_without_names(changing, portraits):
     assert not any(name in path.read_text() for name in ("kit", "obama", "Tom"))
 
 
+@pytest.mark.heavy
 def test_a_new_folder_is_a_model_once_somebody_is_enrolled(portraits, samples, tmp_path):
     kit, rose = portraits / "train/kit/kit1.jpeg", portraits / "train/rose/rose1.jpg"
     form = {"consent": "c", "purpose": "p"}

@@ -29,6 +29,8 @@ from openfaceplus.server.keys import KeyFile
 from openfaceplus.server.rights import Table
 from openfaceplus.server.routes import ROUTES
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(scope="module")
 def own(model, tmp_path_factory) -> Path:

@@ -18,6 +18,8 @@ from openfaceplus.server.rights import WEBSOCKET
 from openfaceplus.server.routes import ROUTES
 from openfaceplus.server.settings import Limits
 
+pytestmark = pytest.mark.heavy
+
 ODD = (
     "", " ", "0", "-1", "1e999", "nan", "null", "true", "[]", "{}", "../../etc/passwd", "%2e%2e%2f",
     "\0", "é\u202e\U0001f600", "a" * 5000, "'; DROP TABLE person; --", "<script>alert(1)</script>",

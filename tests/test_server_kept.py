@@ -113,7 +113,7 @@ def test_who_was_enrolled_long_ago_is_forgotten(server, samples):
 
 def test_consents_that_are_damaged_are_no_reason_to_lose_them(server):
     path = server.app.state.server.current.folder.embeddings / consents.FILE
-    before = path.read_text()
+    before = path.read_text() if path.exists() else json.dumps({"people": {}})
     path.write_text(json.dumps({"people": 3}))
     shape(server.get("/v1/people"), 503, "storage")
     path.write_text(before)

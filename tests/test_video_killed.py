@@ -37,6 +37,7 @@ def undisturbed(clips, tmp_path_factory) -> list[tuple[object, ...]]:  # noqa: F
     return rows(database)
 
 
+@pytest.mark.heavy
 def test_two_indexers_at_once_do_each_video_once(clips, undisturbed, tmp_path):  # noqa: F811
     database = tmp_path / "database"
     both = [start("video", "index", clips, "--db", database, "--json") for _ in range(2)]
