@@ -79,6 +79,20 @@ def fingerprint(path: Path, missing: str) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
+def user_folder(own: str, xdg: str, usual: str, what: str) -> Path:
+    """The user's folder for ``what``: the one that the environment variable ``own`` names, or by
+    the XDG specification; it need not exist. Raises StorageError where there is no home folder."""
+    if given := os.environ.get(own):
+        return Path(given)
+    base = os.environ.get(xdg, "")
+    # The XDG specification: a path that is not absolute is to be ignored.
+    if not base.startswith("/"):
+        base = os.path.expanduser(usual)
+    if not base.startswith("/"):
+        raise StorageError(f"there is no home folder for {what}", remedy=f"set {own}")
+    return Path(base, "openfaceplus")
+
+
 @contextlib.contextmanager
 def sharing(on: bool) -> Iterator[None]:
     """Within the block, if ``on``, files and folders get the modes of the umask."""

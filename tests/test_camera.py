@@ -12,7 +12,7 @@ from running import ROOT, refused, run
 
 from openfaceplus.faces import Box, Decision
 from openfaceplus.stages.camera import Sighting, Visits
-from openfaceplus.stages.video_demo import _moving, write_clip
+from openfaceplus.stages.video_demo import moving, write_clip
 from openfaceplus.track.agreement import STRANGER, Followed
 
 GREETER, WEBCAM = ROOT / "demos/greeter.py", ROOT / "demos/classifier_webcam.py"
@@ -28,7 +28,7 @@ def clip(portraits, samples, tmp_path_factory) -> Path:
     frames = [
         frame
         for photo in photos
-        for frame in _moving(np.asarray(Image.open(photo).convert("RGB")))[::6]
+        for frame in moving(np.asarray(Image.open(photo).convert("RGB")))[::6]
     ]
     path = tmp_path_factory.mktemp("clip") / "door.mp4"
     write_clip(path, frames, 5)

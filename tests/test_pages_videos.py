@@ -20,7 +20,7 @@ from servers import Process
 
 from openfaceplus.database.rows import Join, Suggest
 from openfaceplus.server.pages import language
-from openfaceplus.stages.video_demo import _moving, write_clip
+from openfaceplus.stages.video_demo import moving, write_clip
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -95,7 +95,7 @@ def test_a_video_is_sent_and_its_moments_are_played(browser, url, tmp_path):
     from PIL import Image
 
     faces = [Image.fromarray(sample_photos.pictures()[who]) for who in ("kit", "dora")]
-    shots = [_moving(np.asarray(one.resize((480, 480))))[::3] for one in faces]
+    shots = [moving(np.asarray(one.resize((480, 480))))[::3] for one in faces]
     write_clip(tmp_path / "two <b>.mp4", [frame for shot in shots for frame in shot], 8)
     with browsers.watched(browser, url, locale="en-GB") as page:
         page.goto("/videos")

@@ -17,7 +17,7 @@ from servers import client, serving, shape
 from openfaceplus.audit import entries
 from openfaceplus.database.rows import Join, Suggest
 from openfaceplus.server.settings import Limits
-from openfaceplus.stages.video_demo import _moving, write_clip
+from openfaceplus.stages.video_demo import moving, write_clip
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_video_is_sent_indexed_named_played_and_removed(
 ):
     kit = np.asarray(Image.open(portraits / "train/obama/obama.jpg").convert("RGB"))
     clip = tmp_path / "clip.mp4"
-    write_clip(clip, [frame for frame in _moving(kit)[::5]], 5)
+    write_clip(clip, [frame for frame in moving(kit)[::5]], 5)
     data = clip.read_bytes()
     settings = {"db": db_url, "uploads": tmp_path / "videos"}
     with serving(model, tmp_path, limits=Limits(body=10_000), **settings) as server:

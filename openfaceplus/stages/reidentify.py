@@ -83,7 +83,8 @@ def _decide(
     rule = SequenceRule.of(cohort.find(space), held.vectors.shape[1], far)
     given = _given(db, held)
     linked = how(given, rule)
-    moved = np.flatnonzero((linked.person != given.person) & _founded(linked.person, held))
+    founded = _founded(linked.person, held)
+    moved = np.flatnonzero((linked.person != given.person) & founded)
     numbers = held.sequences.tolist()
     # What linking counts on from the largest number is new, and negative until it is written.
     known = {*held.people.tolist()}
@@ -96,15 +97,14 @@ def _decide(
         return moves
     values = np.stack([linked.score, linked.before, linked.after], axis=1)
     joins = [Join(numbers[i], people[i], *map(_finite, values[i])) for i in moved.tolist()]
-    there = np.flatnonzero(np.isfinite(linked.after)).tolist()
+    there = np.flatnonzero(np.isfinite(linked.after) & founded).tolist()
     cohesion = {people[i]: float(linked.after[i]) for i in there}
-    founded = {people[i] for i in np.flatnonzero(_founded(linked.person, held)).tolist()}
-    cohesion = {person: value for person, value in cohesion.items() if person in founded}
+    shown = {int(linked.person[i]): people[i] for i in np.flatnonzero(founded).tolist()}
     suggestions = [
-        Suggest(numbers[one.sequence], people[linked.person.tolist().index(one.person)], one.score)
+        Suggest(numbers[one.sequence], shown[one.person], one.score)
         for one in linked.suggestions
+        if one.person in shown
     ]
-    suggestions = [one for one in suggestions if one.person in founded]
     recorded = db.commands.record(joins, suggestions, cohesion)
     return [
         Move(one.sequence, one.before, recorded.people.get(one.after, one.after), one.score)

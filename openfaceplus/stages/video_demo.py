@@ -33,7 +33,7 @@ def make_clips(photos: Path, folder: Path) -> list[Path]:
     made = []
     for name, sources in CLIPS.items():
         shots = [read_photo(photos / source).pixels for source in sources]
-        frames = (frame for shot in shots for frame in _moving(shot))
+        frames = (frame for shot in shots for frame in moving(shot))
         made.append(folder / name)
         write_clip(folder / name, frames)
     return made
@@ -59,7 +59,7 @@ def write_clip(path: Path, frames: Iterable[np.ndarray], rate: int = _RATE) -> N
         container.mux(stream.encode())
 
 
-def _moving(photo: np.ndarray) -> list[np.ndarray]:
+def moving(photo: np.ndarray) -> list[np.ndarray]:
     """A shot of some seconds over a photo, which drifts and grows."""
     import cv2
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openfaceplus.classify.openset import templates
 from openfaceplus.database.rows import Join
 from openfaceplus.model import Model, Policy
 from openfaceplus.stages.reidentify import FAR, together
@@ -25,20 +26,15 @@ def name_people(db: Database, model: Model, far: float = FAR) -> int:
     """
     space = str(model.pipeline.space)
     held = db.read.sequences(space)
-    if not len(held.sequences):
+    people = db.read.people()
+    taken = {one.name: one.person for one in people if one.name is not None}
+    theirs = np.isin(held.people, [one.person for one in people if one.name is None])
+    if not theirs.any():
         return 0
+    nameless, labels = np.unique(held.people[theirs], return_inverse=True)
     limit = model.threshold(Policy(far)).value
-    taken = {one.name: one.person for one in db.read.people() if one.name is not None}
-    nameless = [one.person for one in db.read.people() if one.name is None and one.sequences]
-    means = {
-        person: _mean(held.vectors[held.people == person])
-        for person in nameless
-        if (held.people == person).any()
-    }
-    if not means:
-        return 0
-    decisions = model.classifier.decide(np.stack(list(means.values())), limit)
-    order = sorted(zip(means, decisions, strict=True), key=lambda pair: -pair[1].score)
+    decisions = model.classifier.decide(templates(held.vectors[theirs], labels), limit)
+    order = sorted(zip(nameless.tolist(), decisions, strict=True), key=lambda p: -p[1].score)
     named = 0
     for person, decision in order:
         name = decision.name
@@ -60,8 +56,3 @@ def name_people(db: Database, model: Model, far: float = FAR) -> int:
         held.people[mine] = taken[name]
         named += 1
     return named
-
-
-def _mean(vectors: np.ndarray) -> np.ndarray:
-    total: np.ndarray = vectors.sum(axis=0)
-    return (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32)

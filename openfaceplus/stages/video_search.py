@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,16 +53,6 @@ def contents(db: Database) -> Contents:
         for one in appearances
     }
     videos = db.videos.all()
-    sequences: list[int] = []
-    values: list[np.ndarray] = []
-    descriptors: list[np.ndarray] = []
-    # Vectors of two networks are not compared: the plots show those of the one most used.
-    spaces = sorted({video.space for video in videos}, key=lambda name: -db.read.count(name))
-    for space in spaces[:1]:
-        held = db.read.sequences(space)
-        sequences = held.sequences.tolist()
-        descriptors.append(held.vectors)
-        values.append(silhouettes(held.vectors, np.where(held.people > 0, held.people, -1)))
     days = sorted({video.indexed_at.date().isoformat() for video in videos})
     about = "" if not days else f"Indexed {days[0]}" + (f" to {days[-1]}" * (len(days) > 1)) + "."
     made = Contents(
@@ -72,11 +63,11 @@ def contents(db: Database) -> Contents:
         crops,
         about=about,
     )
-    if not sequences:
+    if not videos:
         return made
-    from dataclasses import replace
-
+    # Vectors of two networks are not compared: the plots show those of the one most used.
+    held = db.read.sequences(max(sorted({one.space for one in videos}), key=db.read.count))
+    single = silhouettes(held.vectors, np.where(held.people > 0, held.people, -1))
     return replace(
-        made, sequences=sequences, descriptors=np.concatenate(descriptors),
-        silhouettes=np.concatenate(values),
-    )  # fmt: skip
+        made, sequences=held.sequences.tolist(), descriptors=held.vectors, silhouettes=single
+    )

@@ -16,21 +16,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from openfaceplus.errors import ModelCorrupt, ModelMissing, StorageError
-from openfaceplus.files import atomic_write, make_folder, opener, shown
+from openfaceplus.files import atomic_write, make_folder, opener, shown, user_folder
 from openfaceplus.weights.source import open_regular
 
 
 def cache_folder() -> Path:
     """The folder for downloads and pins (see ``fetch``); it need not exist."""
-    if own := os.environ.get("OPENFACEPLUS_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a path that is not absolute is to be ignored.
-    if not base.startswith("/"):
-        base = os.path.expanduser("~/.cache")
-    if not base.startswith("/"):
-        raise StorageError("there is no home folder for the cache", remedy="set OPENFACEPLUS_CACHE")
-    return Path(base, "openfaceplus")
+    return user_folder("OPENFACEPLUS_CACHE", "XDG_CACHE_HOME", "~/.cache", "the cache")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
