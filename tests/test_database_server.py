@@ -256,3 +256,17 @@ def test_a_full_disk(tmp_path):
             assert db.read.appearances()[0].video == "a.mp4"
     finally:
         subprocess.run([shutil.which("umount"), "-l", str(disk)], check=True)
+
+
+def test_killed_while_its_files_are_made(tmp_path):
+    folder, began = tmp_path / "db", tmp_path / "db/data.new/base"
+    code = f"from openfaceplus.database import connect; connect({str(folder)!r})"
+    for _ in range(3):
+        client = subprocess.Popen([sys.executable, "-c", code], env=environment())
+        while not began.exists() and client.poll() is None:
+            time.sleep(0.001)
+        client.kill()  # initdb goes on by itself for a while
+        client.wait()
+        with connect(folder) as db:
+            assert db.videos.all() == []
+        shutil.rmtree(folder)

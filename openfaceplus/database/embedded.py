@@ -157,7 +157,9 @@ class Server:
             return lines[7].strip() == "ready"  # the eighth line
         return False
 
-    def _create(self, programs: Path, user: pwd.struct_passwd) -> None:
+    def _create(self, programs: Path, user: pwd.struct_passwd, running: int) -> None:
+        """Make the files. Whoever makes them holds the lock ``running`` too, so that after a kill
+        of this process the next waits until it has ended."""
         new = self.folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)  # of one that was killed here
         new.mkdir(0o700)
@@ -169,7 +171,7 @@ class Server:
                 "--auth-local=peer", "--auth-host=reject", "--no-instructions",
             ],
             cwd=new, env={}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", **_as(user),
+            errors="replace", pass_fds=[running], **_as(user),
         )  # fmt: skip
         if done.returncode:
             raise _would_not_start(self.folder, done.stderr)
@@ -186,7 +188,7 @@ class Server:
         user = account(self._data)
         programs = programs_for(user)
         if not self._data.exists():
-            self._create(programs, user)
+            self._create(programs, user, running)
         # Whoever wrote these has gone, or the lock would be held, and its number may be another's.
         for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
             (self._data / name).unlink(missing_ok=True)
