@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,11 +13,15 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from servers import photos, serving, shape
+import httpx
+from servers import Process, photos, serving, shape
 
-from openfaceplus.audit import entries
+from openfaceplus.audit import entries, verify
+from openfaceplus.errors import StorageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.server import consents
+from openfaceplus.server.kept import Kept
+from openfaceplus.server.keys import KeyFile
 from openfaceplus.server.reviews import Reviews
 
 
@@ -40,7 +45,7 @@ def test_no_probe_is_kept_unless_that_was_asked_for(model, portraits, tmp_path, 
     with serving(tmp_path / "model", tmp_path) as server:
         server.post("/v1/identify", files=photos(portraits / "test/obama_and_biden.jpg"))
         shape(server.get("/v1/reviews"), 409, "nothing_kept")
-    assert names_below(tmp_path) == before | {"audit.jsonl"}
+    assert names_below(tmp_path) == before | {"audit.jsonl", "audit.jsonl.sqlite"}
 
 
 def test_unsure_faces_are_listed_and_one_is_confirmed(server, portraits):
@@ -118,3 +123,78 @@ def test_consents_that_are_damaged_are_no_reason_to_lose_them(server):
     shape(server.get("/v1/people"), 503, "storage")
     path.write_text(before)
     assert server.get("/v1/people").status_code == 200
+
+
+FORM = {"name": "Tom", "consent": "signed", "purpose": "the door"}
+
+
+def on_disk(path: Path) -> bytes:
+    """All that a server's own file holds, journals of SQLite included."""
+    return b"".join(part.read_bytes() for part in path.parent.glob(f"{path.name}*"))
+
+
+def test_repeats_and_sessions_outlive_a_server_that_was_killed(model, samples, tmp_path):
+    shutil.copytree(model, tmp_path / "model")
+    keys = KeyFile(tmp_path / "keys.json")
+    key = keys.add("desk", "admin")
+    words = ("-m", tmp_path / "model", "--keys", keys.path, "--audit", tmp_path / "log.jsonl")
+    again, sent = {"Idempotency-Key": "once-only"}, photos(samples / "actor.png")
+
+    with Process(*words) as server, httpx.Client(base_url=server.url, timeout=60) as browser:
+        csrf = browser.post("/v1/session", data={"key": key}).json()["csrf"]
+        token = browser.cookies["openfaceplus"]
+        headers = {"X-CSRF-Token": csrf} | again
+        first = browser.post("/v1/people", data=FORM, files=sent, headers=headers)
+        assert first.status_code == 201, first.text
+        server.popen.kill()  # nothing is finished
+    path = tmp_path / "log.jsonl.sqlite"
+    assert path.stat().st_mode & 0o777 == 0o600
+    for secret in (token, csrf, key, again["Idempotency-Key"]):
+        assert secret.encode() not in on_disk(path)
+
+    with Process(*words) as server, httpx.Client(base_url=server.url, timeout=60) as browser:
+        browser.cookies.set("openfaceplus", token)
+        assert browser.get("/v1/session").json()["csrf"] == csrf
+        second = browser.post("/v1/people", data=FORM, files=sent, headers=headers)
+        assert (second.status_code, second.json()) == (201, first.json())
+        assert second.headers["idempotent-replayed"] == "true"
+        found = browser.get("/v1/people").json()
+        (tom,) = [one for one in found["people"] if one["name"] == "Tom"]
+        assert tom["enrolled_photos"] == 1
+        shape(browser.delete(f"/v1/people/{tom['id']}", headers=headers), 422, "key_reused")
+        assert b"Tom" in on_disk(path)
+        gone = browser.delete(f"/v1/people/{tom['id']}", headers={"X-CSRF-Token": csrf})
+        assert gone.status_code == 200
+        assert b"Tom" not in on_disk(path)  # whoever is forgotten, answers about them are too
+        keys.remove("desk")
+        shape(browser.get("/v1/people"), 401, "no_key")
+        assert browser.get("/v1/session").json()["csrf"] is None
+    whole = verify(tmp_path / "log.jsonl")
+    assert whole.problem is None
+
+
+def test_answers_that_only_tell_something_are_not_kept(server, portraits):
+    again = {"Idempotency-Key": "ask"}
+    for _ in range(2):
+        said = server.post("/v1/identify", files=photos(portraits / "test/kit1.jpg"), headers=again)
+        assert said.status_code == 200 and "idempotent-replayed" not in said.headers
+
+
+def test_a_file_that_is_none_is_said_to_be(tmp_path):
+    path = tmp_path / "kept.sqlite"
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(StorageError, match=r"kept\.sqlite: cannot be used"):
+        Kept(path)
+
+
+def test_answers_are_kept_for_a_day_and_not_all(tmp_path):
+    kept = Kept(tmp_path / "kept.sqlite")
+    for number in range(5):
+        kept.keep(bytes([number]), "POST /v1/people", f"people/{number}", b"{}")
+    assert kept.answer(b"\x02", time.time() - 60) == ("POST /v1/people", b"{}")
+    assert kept.answer(b"\x02", time.time() + 1) is None
+    kept.drop_answers(0, 2)
+    assert [kept.answer(bytes([n]), 0) is None for n in range(5)] == [True] * 3 + [False] * 2
+    kept.forget("people/4")
+    assert kept.answer(b"\x04", 0) is None
+    kept.close()

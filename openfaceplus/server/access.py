@@ -16,6 +16,7 @@ from openfaceplus.server.rates import Rate
 from openfaceplus.server.sessions import COOKIE, Session, Sessions
 
 if TYPE_CHECKING:
+    from openfaceplus.server.kept import Kept
     from openfaceplus.server.settings import Settings
 
 
@@ -37,9 +38,9 @@ LOCAL = Principal("local", Role.ADMIN)
 class Access:
     """The keys and sessions of a server. Without a file of keys everybody may do everything."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, kept: Kept) -> None:
         self.keys = None if settings.keys is None else KeyFile(settings.keys)
-        self.sessions = Sessions()
+        self.sessions = Sessions(kept)
         self._failed = Rate(settings.limits.failures)
 
     async def who(self, headers: Headers, address: str) -> Principal:
@@ -55,7 +56,10 @@ class Access:
         if session is None:
             return NOBODY
         known = self.keys.named(session.key)
-        return NOBODY if known is None else Principal(known.name, known.rank, session, known.id)
+        if known is None:
+            self.sessions.end(token)
+            return NOBODY
+        return Principal(known.name, known.rank, session, known.id)
 
     def stands(self, who: Principal) -> bool:
         """Whether who asked a while ago may still do the same."""

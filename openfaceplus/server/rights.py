@@ -19,7 +19,8 @@ class Route:
     """An address, the least role that may use it, and the function that answers.
 
     ``page`` is for browsers: who has no session is sent to log in. A request may have
-    ``most_bytes``, None: those of all. ``more`` goes to FastAPI.
+    ``most_bytes``, None: those of all. ``asks`` says of a POST that it changes nothing. ``more``
+    goes to FastAPI.
     """
 
     method: str
@@ -28,12 +29,18 @@ class Route:
     answer: Callable[..., Any]
     page: bool = False
     most_bytes: int | None = None
+    asks: bool = False
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def writes(self) -> bool:
-        """Whether using it may change something."""
+        """Whether a page of another site must not use it."""
         return self.method not in ("GET", WEBSOCKET)
+
+    @property
+    def changes(self) -> bool:
+        """Whether using it changes something that stays; a session is no such thing."""
+        return self.writes and not self.asks
 
     @property
     def about(self) -> str:

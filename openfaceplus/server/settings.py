@@ -54,6 +54,11 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     @property
+    def kept(self) -> Path:
+        """Where answers and sessions outlive the server: beside the log."""
+        return self.audit.with_name(f"{self.audit.name}.sqlite")
+
+    @property
     def local(self) -> bool:
         """Whether only programs of this machine can reach it."""
         return is_loopback(self.host)

@@ -20,6 +20,7 @@ from openfaceplus.server.current import Current, Snapshot
 from openfaceplus.server.guard import WHO
 from openfaceplus.server.inference import Ask, Inference
 from openfaceplus.server.jobs import Jobs
+from openfaceplus.server.kept import Kept
 from openfaceplus.server.metrics import Metrics, outcome
 from openfaceplus.server.recorder import Recorder
 from openfaceplus.server.retention import Retention
@@ -45,9 +46,10 @@ class Server:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.access = Access(settings)
         self.current = Current(settings.model, settings.commercial, self._changed)
         self.audit = Recorder(AuditLog(settings.audit))
+        self.kept = Kept(settings.kept)  # one server writes a log, so one uses this
+        self.access = Access(settings, self.kept)
         self.writer = Writer(self.current.folder.classifier, settings.commercial)
         keep = settings.keep_unsure
         self.reviews = None if keep is None else Reviews(keep)
@@ -82,6 +84,7 @@ class Server:
         await asyncio.gather(*self._closing)
         await asyncio.to_thread(self.writer.close)
         await asyncio.to_thread(self.audit.close)
+        self.kept.close()
 
     async def _warm_writer(self) -> None:
         """While others are answered already; what goes wrong is said when it is used."""

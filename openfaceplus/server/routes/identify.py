@@ -166,7 +166,7 @@ async def embed(
 
 
 ROUTES = (
-    Route("POST", "/v1/identify", Role.VIEWER, identify),
-    Route("POST", "/v1/verify", Role.VIEWER, verify),
-    Route("POST", "/v1/embed", Role.ENROLLER, embed),
+    Route("POST", "/v1/identify", Role.VIEWER, identify, asks=True),
+    Route("POST", "/v1/verify", Role.VIEWER, verify, asks=True),
+    Route("POST", "/v1/embed", Role.ENROLLER, embed, asks=True),
 )

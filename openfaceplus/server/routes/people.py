@@ -248,7 +248,7 @@ def _taken(name: str) -> Refused:
 ROUTES = (
     Route("GET", "/v1/people", Role.VIEWER, people),
     Route("POST", "/v1/people", Role.ENROLLER, add, more={"status_code": 201}),
-    Route("POST", "/v1/people/check", Role.ENROLLER, check),
+    Route("POST", "/v1/people/check", Role.ENROLLER, check, asks=True),
     Route("GET", "/v1/people/{id}", Role.VIEWER, person),
     Route("PATCH", "/v1/people/{id}", Role.ENROLLER, rename),
     Route("DELETE", "/v1/people/{id}", Role.ADMIN, remove),

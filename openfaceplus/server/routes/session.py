@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import Form, Request
@@ -19,7 +20,7 @@ async def begin(
 ) -> Response:
     """Log in with a key: sets a cookie, and says which token writing requests have to bear."""
     known = await server.access.check(key.strip(), request.client.host if request.client else "")
-    token, session = server.access.sessions.begin(known.id)
+    token, session = await asyncio.to_thread(server.access.sessions.begin, known.id)
     who = Principal(known.name, known.rank, session)
     response = JSONResponse(_about(who))
     response.set_cookie(
@@ -37,7 +38,7 @@ async def about(who: Who) -> dict[str, Any]:
 
 async def end(server: Here, request: Request) -> Response:
     """Log out."""
-    server.access.sessions.end(request.cookies.get(COOKIE, ""))
+    await asyncio.to_thread(server.access.sessions.end, request.cookies.get(COOKIE, ""))
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response
@@ -52,7 +53,7 @@ def _about(who: Principal) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("POST", "/v1/session", Role.PUBLIC, begin),
+    Route("POST", "/v1/session", Role.PUBLIC, begin, asks=True),
     Route("GET", "/v1/session", Role.PUBLIC, about),
-    Route("DELETE", "/v1/session", Role.PUBLIC, end, more={"status_code": 204}),
+    Route("DELETE", "/v1/session", Role.PUBLIC, end, asks=True, more={"status_code": 204}),
 )
