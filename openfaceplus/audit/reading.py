@@ -11,6 +11,8 @@ from openfaceplus.audit import chain
 from openfaceplus.errors import StorageError
 from openfaceplus.files import shown
 
+_CHANGE = b'"change":"'
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -34,6 +36,18 @@ def entries(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
         entry = chain.read(raw)
         if entry is not None:
             yield entry
+
+
+def begun(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The changes, oldest first, that the log says were begun, and not what came of them."""
+    found: dict[str, dict[str, Any]] = {}
+    for raw in _lines(path):
+        entry = chain.read(raw) if _CHANGE in raw else None
+        if entry is not None and entry["state"] == "begun":
+            found[entry["change"]] = entry
+        elif entry is not None:
+            found.pop(entry["change"], None)
+    return list(found.values())
 
 
 def verify(path: str | os.PathLike[str], head: str | None = None) -> Checked:

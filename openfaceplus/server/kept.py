@@ -22,7 +22,7 @@ CREATE INDEX IF NOT EXISTS answer_at ON answer (at);
 CREATE TABLE IF NOT EXISTS session (
     token BLOB PRIMARY KEY, key TEXT, ends REAL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS naming (change TEXT PRIMARY KEY, name BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS naming (change TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;
 """
 
 
@@ -91,11 +91,11 @@ class Kept:
         """Delete a session."""
         self._ask("DELETE FROM session WHERE token = ?", token)
 
-    def begin_naming(self, change: str, name: bytes) -> None:
+    def begin_naming(self, change: str, name: str) -> None:
         """Keep the name that a change gives somebody, until it is known what came of it."""
         self._ask("INSERT OR REPLACE INTO naming VALUES (?, ?)", change, name)
 
-    def naming(self, change: str) -> bytes | None:
+    def naming(self, change: str) -> str | None:
         """The name that a change was to give."""
         found = self._ask("SELECT name FROM naming WHERE change = ?", change)
         return found[0][0] if found else None

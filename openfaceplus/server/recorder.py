@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, "audit")
         self._waiting: list[dict[str, Any]] = []
         self._next: asyncio.Future[None] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the log is."""
+        return self._log.path
 
     async def write(self, *entries: dict[str, Any]) -> None:
         """Write entries; returns when they are on the disk. Raises StorageError if they are not."""

@@ -47,13 +47,12 @@ class Retention:
         for number, consent in known.items():
             if consent.recorded >= limit:
                 continue
-            snapshot = server.current.known
-            if snapshot is not None and number in snapshot.by_id:
-                await server.writer.remove(snapshot.by_id[number].name)
-                gone.append(number)
-            await asyncio.to_thread(consents.forget, server.current.folder, number)
-            await server.audit.write({"who": "retention", "what": "remove", "person": number})
-            await server.current.refresh()
+            async with server.intents.change("retention", "remove", number):
+                snapshot = server.current.known
+                if snapshot is not None and number in snapshot.by_id:
+                    await server.writer.remove(snapshot.by_id[number].name)
+                    gone.append(number)
+                    await server.current.refresh()
         if server.reviews is not None:
             await asyncio.to_thread(server.reviews.drop_older, self._period)
         return gone

@@ -19,6 +19,7 @@ from openfaceplus.server.archive import Archive
 from openfaceplus.server.current import Current, Snapshot
 from openfaceplus.server.guard import WHO
 from openfaceplus.server.inference import Ask, Inference
+from openfaceplus.server.intents import Intents
 from openfaceplus.server.jobs import Jobs
 from openfaceplus.server.kept import Kept
 from openfaceplus.server.metrics import Metrics, outcome
@@ -50,6 +51,7 @@ class Server:
         self.audit = Recorder(AuditLog(settings.audit))
         self.kept = Kept(settings.kept)  # one server writes a log, so one uses this
         self.access = Access(settings, self.kept)
+        self.intents = Intents(self.audit, self.current, self.kept)
         self.writer = Writer(self.current.folder.classifier, settings.commercial)
         keep = settings.keep_unsure
         self.reviews = None if keep is None else Reviews(keep)
@@ -62,6 +64,7 @@ class Server:
 
     async def start(self) -> None:
         """Begin to work, in the running event loop."""
+        await self.intents.settle()
         self._inference.start()
         self.current.start()
         await self._inference.warm()

@@ -48,9 +48,10 @@ class Writer:
         """Start the process, so that the first who is enrolled need not wait for it."""
         await self._do("warm")
 
-    async def add(self, name: str, photos: Mapping[str, bytes]) -> Added:
-        """Enrol photos, by the names that their files are to have, as a person's."""
-        added: Added = await self._do("add", name, photos)
+    async def add(self, name: str, photos: Mapping[str, bytes], id: str) -> Added:
+        """Enrol photos, by the names that their files are to have, as a person's; ``id`` is that
+        of somebody new, in a model of nobody ``id_from(name)``."""
+        added: Added = await self._do("add", name, photos, id)
         return added
 
     async def rename(self, name: str, new: str) -> None:
@@ -114,7 +115,7 @@ class _Changes:
         pipeline = Pipeline(made_by, commercial=self._commercial)
         _ = pipeline.detector, pipeline.predictor, pipeline.embedder
 
-    def _add(self, name: str, photos: Mapping[str, bytes]) -> Added:
+    def _add(self, name: str, photos: Mapping[str, bytes], id: str) -> Added:
         from openfaceplus.stages import enrol
 
         if not current(self._classifier.parent, self._classifier.name).exists():
@@ -122,7 +123,9 @@ class _Changes:
         with _private_folder() as folder:
             for file, data in photos.items():
                 (folder / file).write_bytes(data)
-            _, summary = enrol.add(self._folder, name, folder, jobs=1, commercial=self._commercial)
+            _, summary = enrol.add(
+                self._folder, name, folder, id=id, jobs=1, commercial=self._commercial
+            )
         return _added(summary)
 
     def _begin(self, name: str, photos: Mapping[str, bytes]) -> Added:

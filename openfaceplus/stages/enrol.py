@@ -31,14 +31,16 @@ def add(
     name: str,
     photos: Path,
     *,
+    id: str | None = None,
     jobs: int | None = None,
     commercial: bool = False,
     progress: Progress = no_progress,
 ) -> tuple[Classifier, Summary]:
     """Enrol the person ``name`` from a folder of photos, or give one enrolled more photos.
 
-    Raises UsageError for a name that cannot be a folder's, if no photo was usable or one is
-    enrolled as somebody else's, StorageError if the model's chips are not to be found.
+    ``id`` is that of somebody new, random without it. Raises UsageError for a name that cannot be a
+    folder's, if no photo was usable or one is enrolled as somebody else's, StorageError if the
+    model's chips are not to be found.
     """
     check_name(name)
     paths = photos_in([photos])
@@ -51,7 +53,7 @@ def add(
                 remedy="train again to add people",
             )
         model, enrolled = folder.people()
-        person = _person(name, enrolled)
+        person = _person(name, enrolled, id)
         summary = _align(chips, person, paths, photos, folder.recipe(model), jobs,
                          commercial, progress)  # fmt: skip
         reasons = "; ".join(row["reason"] for row in summary.rows)
@@ -103,7 +105,7 @@ def _with(
     )
 
 
-def _person(name: str, enrolled: Iterable[Person]) -> Person:
+def _person(name: str, enrolled: Iterable[Person], id: str | None) -> Person:
     """Who is called so, or a new person with a folder that nobody has."""
     folders = {person.folder: person for person in enrolled}
     for person in folders.values():
@@ -112,7 +114,7 @@ def _person(name: str, enrolled: Iterable[Person]) -> Person:
     folder, number = name, 2
     while folder in folders:
         folder, number = f"{name} ({number})", number + 1
-    return Person(new_id(), name, folder)
+    return Person(id or new_id(), name, folder)
 
 
 def _align(

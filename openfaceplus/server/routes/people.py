@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Form, Query
 from starlette.responses import JSONResponse, Response
 
+from openfaceplus.classify.classifier import id_from, new_id
 from openfaceplus.errors import SeveralFaces, UsageError
 from openfaceplus.model import Policy
 from openfaceplus.model_folder import Person
@@ -112,19 +113,18 @@ async def rename(server: Here, who: Who, id: str, name: Name) -> dict[str, Any]:
     if name != found.name:
         if name in [person.name for person in snapshot.people]:
             raise _taken(name)
-        await server.record(who, "rename", person=id)
-        await server.writer.rename(found.name, name)
-        await server.current.refresh()
+        async with server.intents.change(who.name, "rename", id, name=name):
+            await server.writer.rename(found.name, name)
+            await server.current.refresh()
     return await person(server, id)
 
 
 async def remove(server: Here, who: Who, id: str) -> dict[str, Any]:
     """Forget a person, and say what was deleted."""
     _, found = _find(server, id)
-    await server.record(who, "remove", person=id)
-    receipt = await server.writer.remove(found.name)
-    await asyncio.to_thread(consents.forget, server.current.folder, id)
-    await server.current.refresh()
+    async with server.intents.change(who.name, "remove", id):
+        receipt = await server.writer.remove(found.name)
+        await server.current.refresh()
     return {
         "removed": found.id,
         "vectors": receipt.vectors,
@@ -151,22 +151,22 @@ async def _enrol(
             422, "no_usable_photo", f"none of the photos can be used ({why})",
             "give photos of the person alone, large and sharp", field="photo",
         )  # fmt: skip
-    files = files_of(good)
-    added = await server.writer.add(name, files)
-    await server.current.refresh()
-    for sent, verdict in zip(data, verdicts, strict=True):
-        (file,) = files_of([sent])
-        if verdict["usable"] and file in added.refused:
-            verdict |= {"verdict": added.refused[file], "usable": False}
-    fresh = server.current.now
-    one = next(person for person in fresh.people if person.name == name)
-    if given is not None:
-        await asyncio.to_thread(consents.write, server.current.folder, one.id, given)
-    await server.record(
-        who, "enrol", person=one.id, model=fresh.hash[:16],
-        answer=[verdict["verdict"] for verdict in verdicts],
-        purpose=None if given is None else given.purpose,
-    )  # fmt: skip
+    # The first of a model has the id that training gives.
+    id = known or (new_id() if enrolled else id_from(name))
+    async with server.intents.change(who.name, "enrol", id, consent=given) as outcome:
+        added = await server.writer.add(name, files_of(good), id)
+        await server.current.refresh()
+        for sent, verdict in zip(data, verdicts, strict=True):
+            (file,) = files_of([sent])
+            if verdict["usable"] and file in added.refused:
+                verdict |= {"verdict": added.refused[file], "usable": False}
+        fresh = server.current.now
+        one = fresh.by_id.get(id)
+        if one is None:  # another program enrolled somebody of that name meanwhile
+            raise _taken(name)
+        outcome["model"] = fresh.hash[:16]
+        outcome["answer"] = [verdict["verdict"] for verdict in verdicts]
+        outcome["purpose"] = None if given is None else given.purpose
     return _described(fresh, one, given) | {"photos": _said(photo, verdicts)}
 
 

@@ -52,8 +52,9 @@ async def answer(
         if known is None:
             raise missing("person", "person")
         if enrol:
-            added = await server.writer.add(known.name, files_of([photo]))
-            await server.current.refresh()
+            async with server.intents.change(who.name, "enrol", person):
+                added = await server.writer.add(known.name, files_of([photo]), person)
+                await server.current.refresh()
             refused = next(iter(added.refused.values()), None)
     await server.record(
         who, "review", person=person, answer="nobody" if person is None else "known",
