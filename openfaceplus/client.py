@@ -44,7 +44,10 @@ class ServerError(OpenFacePlusError):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face and who it is, as ``faces.Decision`` says it; ``unsure_between`` are two names."""
+    """A face and who it is, as ``faces.Decision`` says it; ``unsure_between`` are two names.
+
+    ``liveness`` is a hint, where it was asked for: its ``kind``, ``hint`` and ``score``.
+    """
 
     box: Box
     person: str | None
@@ -55,6 +58,7 @@ class Face:
     threshold: float | None
     note: str | None
     unsure_between: tuple[str, ...] = ()
+    liveness: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +134,12 @@ class Client:
         self._http.close()
 
     def identify(
-        self, *photos: Photo, far: float | None = None, largest: bool = False
-    ) -> list[Answer]:
-        """Who is in each of some photos, at a rate of strangers accepted if one is given."""
-        data = {"far": far, "largest": largest}
+        self, *photos: Photo, far: float | None = None, largest: bool = False,
+        liveness: bool = False,
+    ) -> list[Answer]:  # fmt: skip
+        """Who is in each of some photos, at a rate of strangers accepted if one is given; with
+        ``liveness`` also how live they look, where the server has a network for that."""
+        data = {"far": far, "largest": largest, "liveness": liveness}
         found = self._ask("POST", "identify", data, photos)
         return [_answer(one) for one in found["photos"]]
 
@@ -269,7 +275,10 @@ def _answer(one: Mapping[str, Any]) -> Answer:
 def _face(one: Mapping[str, Any]) -> Face:
     keys = ("person", "name", "closest", "confidence", "score", "threshold", "note")
     unsure = tuple(one["unsure_between"] or ())
-    return Face(box=Box(*one["box"]), unsure_between=unsure, **{key: one[key] for key in keys})
+    return Face(
+        box=Box(*one["box"]), unsure_between=unsure, liveness=one.get("liveness"),
+        **{key: one[key] for key in keys},
+    )  # fmt: skip
 
 
 def _person(one: Mapping[str, Any]) -> Person:

@@ -39,7 +39,7 @@ class PhotoFaces:
     that failed has an ``error`` and no faces; one without a face has neither. ``chips`` and the
     decoded ``photo`` are there on request. ``others`` is how many more faces were seen on the way
     to the largest one. YuNet's and HOG's searches stop there (HOG's often before any other), so
-    there may be more.
+    there may be more. ``live`` is how live each face looks, 0 to 1, where somebody asked for that.
     """
 
     source: Any
@@ -50,6 +50,7 @@ class PhotoFaces:
     chips: Sequence[Chip] = ()
     photo: Photo | None = None
     others: int = 0
+    live: Sequence[float] = ()
 
     def or_raise(self) -> PhotoFaces:
         """This, or its error raised."""

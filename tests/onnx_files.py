@@ -151,3 +151,20 @@ def red_square(height: int, width: int, centre: tuple[float, float], side: float
     rows = slice(round((y - half) * height), round((y + half) * height))
     picture[rows, round((x - half) * width) : round((x + half) * width)] = (255, 20, 20)
     return picture
+
+
+def liveness(path: Path, size: int = 80, classes: int = 3) -> Path:
+    """A network with MiniFASNet's input and output: the bluer a crop, the likelier a real face.
+
+    The second logit is how much more blue (the first channel, as in BGR) than red it holds, in
+    steps of 12.75 of 255; the others are 0.
+    """
+    weight = np.zeros((3, classes), "f4")
+    weight[0, 1], weight[2, 1] = 1 / 12.75, -1 / 12.75
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["logits"]),
+    ]
+    takes = [("x", FLOAT, ["n", 3, size, size])]
+    return _write(path, nodes, takes, [("logits", FLOAT, ["n", classes])], {"w": weight})

@@ -32,7 +32,7 @@ STREETS = {
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
-        "frames", "model_folder",
+        "frames", "model_folder", "liveness",
     },
     "edges": {"cli", "server", "client", "compat", "__main__"},
 }  # fmt: skip

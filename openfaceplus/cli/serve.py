@@ -10,6 +10,7 @@ from pathlib import Path
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 from openfaceplus.cli.video_changes import age
+from openfaceplus.liveness import SCALE
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,6 +61,17 @@ def main(argv: list[str] | None = None) -> int:
     group.add_argument(
         "--retain", type=age, metavar="TIME",
         help="forget people this long after they were enrolled here, as in 365d",
+    )  # fmt: skip
+    group = parse.add_argument_group("liveness: a hint, never a lock")
+    group.add_argument(
+        "--liveness", type=options.named(["onnx"], "liveness network"), metavar="onnx:PATH",
+        help="a network with MiniFASNet's input that says how live a face looks; it sees paper and "
+        "screens like those it was trained on, and how often it is wrong here is not known",
+    )  # fmt: skip
+    group.add_argument(
+        "--liveness-scale", type=float, metavar="TIMES", default=SCALE,
+        help="how many times the face's box it sees, as in the name of its weights: 2.7 or 4 "
+        "(default: %(default)s)",
     )  # fmt: skip
     options.add_jobs(parse)
     options.add_max_memory(parse)
@@ -118,6 +130,9 @@ def _serve(args: argparse.Namespace) -> int:
         require(library, "serve", "the server")
     if (args.certificate is None) != (args.private_key is None):
         raise UsageError("--certificate and --private-key go together")
+    _, _, network = (args.liveness or "").partition(":")
+    if args.liveness is not None and not network:
+        raise UsageError("--liveness names no file", remedy="write it so: onnx:PATH")
     limits = Limits()
     if args.rate is not None:
         limits = replace(limits, rate=max(1, args.rate))
@@ -134,6 +149,8 @@ def _serve(args: argparse.Namespace) -> int:
         port=args.port,
         jobs=args.jobs,
         commercial=args.commercial,
+        liveness=Path(network) if network else None,
+        liveness_scale=args.liveness_scale,
         limits=limits,
     )
     from openfaceplus.server.serving import serve

@@ -16,9 +16,10 @@ from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.threads import processes
 
 if TYPE_CHECKING:
+    from openfaceplus.liveness.passive import PassiveLiveness
     from openfaceplus.recipe import Recipe
     from openfaceplus.server.metrics import Metrics
-    from openfaceplus.server.settings import Limits
+    from openfaceplus.server.settings import Settings
 
 _WINDOW = 0.003  # seconds that a photo waits for others to go with it
 _MOST = 16  # photos that a process takes at once
@@ -26,33 +27,48 @@ _MOST = 16  # photos that a process takes at once
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A photo's bytes, and which of its faces: the most prominent, or all but for a limit."""
+    """A photo's bytes, and which of its faces: the most prominent, or all but for a limit; with
+    ``live`` also how live they look."""
 
     data: bytes
     largest: bool = False
-    chips: bool = False
+    live: bool = False
+
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """What is the same of all that go through the pipeline at once."""
+        return self.largest, self.live
 
 
 class Looker:
     """Finds and embeds faces, in whichever process it is made."""
 
-    def __init__(self, recipe: Recipe, commercial: bool, pixels: int, faces: int) -> None:
-        self._pipeline = Pipeline(recipe, commercial=commercial)
-        self._pixels, self._faces = pixels, faces
+    def __init__(self, recipe: Recipe, settings: Settings) -> None:
+        self._pipeline = Pipeline(recipe, commercial=settings.commercial)
+        self._pixels, self._faces = settings.limits.pixels, settings.limits.faces
         _ = self._pipeline.detector, self._pipeline.predictor, self._pipeline.embedder
+        self._passive = passive(settings)
 
     def __call__(self, asked: Sequence[Ask]) -> list[PhotoFaces]:
         results: list[PhotoFaces | None] = [None] * len(asked)
-        for kind in {(one.largest, one.chips) for one in asked}:
-            chosen = [i for i, one in enumerate(asked) if (one.largest, one.chips) == kind]
+        for kind in {one.kind for one in asked}:
+            chosen = [i for i, one in enumerate(asked) if one.kind == kind]
             found = self._look([asked[i].data for i in chosen], *kind)
             for i, one in zip(chosen, found, strict=True):
-                results[i] = replace(one, source=None, photo=None)
+                live = self._live(one) if asked[i].live else ()
+                results[i] = replace(one, source=None, photo=None, live=live)
         return [one for one in results if one is not None]
 
-    def _look(self, photos: Sequence[bytes], largest: bool, chips: bool) -> list[PhotoFaces]:
+    def _live(self, found: PhotoFaces) -> list[float]:
+        """How live each face looks."""
+        if found.photo is None or self._passive is None:
+            return []
+        boxes = [face.box.scaled(1 / found.photo.scale) for face in found.faces]
+        return self._passive.scores(found.photo.pixels, boxes)
+
+    def _look(self, photos: Sequence[bytes], largest: bool, live: bool) -> list[PhotoFaces]:
         if largest:
-            return self._pipeline.look(photos, largest=True, max_pixels=self._pixels, chips=chips)
+            return self._pipeline.look(photos, largest=True, max_pixels=self._pixels, photos=live)
         # Faces are counted before they are embedded: a crowd may hold up all others.
         seen = self._pipeline.look(photos, vectors="none", photos=True, max_pixels=self._pixels)
         good = [one for one in seen if one.error is None]
@@ -60,7 +76,7 @@ class Looker:
             self._pipeline.look(
                 [one.photo for one in good],
                 known=[one.faces[: self._faces] for one in good],
-                chips=chips,
+                photos=live,
             )
         )
         return [
@@ -70,18 +86,23 @@ class Looker:
         ]  # fmt: skip
 
 
+def passive(settings: Settings) -> PassiveLiveness | None:
+    """The network that says how live a face looks, if there is one. Raises what it raises."""
+    if settings.liveness is None:
+        return None
+    from openfaceplus.liveness.passive import PassiveLiveness
+
+    return PassiveLiveness(settings.liveness, settings.liveness_scale, threads=1)
+
+
 class Inference:
     """A pool of processes for one recipe. ``start`` it in the event loop that asks it."""
 
-    def __init__(
-        self, recipe: Recipe, jobs: int | None, commercial: bool, limits: Limits, metrics: Metrics
-    ) -> None:
+    def __init__(self, recipe: Recipe, settings: Settings, metrics: Metrics) -> None:
         self.recipe = recipe
-        self._jobs = processes(jobs)
-        self._limits, self._metrics = limits, metrics
-        self._workers = Workers[Ask, PhotoFaces](
-            Looker, (recipe, commercial, limits.pixels, limits.faces), self._jobs, apart=True
-        )
+        self._jobs = processes(settings.jobs)
+        self._limits, self._metrics = settings.limits, metrics
+        self._workers = Workers[Ask, PhotoFaces](Looker, (recipe, settings), self._jobs, apart=True)
         self._threads = ThreadPoolExecutor(self._jobs, "inference")
         self._queue: asyncio.Queue[tuple[Ask, asyncio.Future[PhotoFaces]]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from openfaceplus.liveness import SCALE
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -38,6 +40,8 @@ class Settings:
     the log of decisions. ``db`` is a database of videos, None for none, and ``uploads`` where those
     are kept that are sent. ``keep_unsure`` is a folder for faces of which a decision was unsure,
     None to keep none; ``retain`` is how long people who are enrolled here, and these faces, stay.
+    ``liveness`` is the ONNX file of a network that tells faces from pictures of faces, which sees
+    ``liveness_scale`` times a face's box.
     """
 
     model: Path | None
@@ -51,6 +55,8 @@ class Settings:
     port: int = 8000
     jobs: int | None = None
     commercial: bool = False
+    liveness: Path | None = None
+    liveness_scale: float = SCALE
     limits: Limits = field(default_factory=Limits)
 
     @property

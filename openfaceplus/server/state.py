@@ -18,11 +18,12 @@ from openfaceplus.server.access import Access, Principal
 from openfaceplus.server.archive import Archive
 from openfaceplus.server.current import Current, Snapshot
 from openfaceplus.server.guard import WHO
-from openfaceplus.server.inference import Ask, Inference
+from openfaceplus.server.inference import Ask, Inference, passive
 from openfaceplus.server.intents import Intents
 from openfaceplus.server.jobs import Jobs
 from openfaceplus.server.kept import Kept
 from openfaceplus.server.metrics import Metrics, outcome
+from openfaceplus.server.problems import Refused
 from openfaceplus.server.recorder import Recorder
 from openfaceplus.server.retention import Retention
 from openfaceplus.server.reviews import Reviews
@@ -47,6 +48,7 @@ class Server:
 
     def __post_init__(self) -> None:
         settings = self.settings
+        passive(settings)  # what is wrong with it is said now
         self.current = Current(settings.model, settings.commercial, self._changed)
         self.audit = Recorder(AuditLog(settings.audit))
         self.kept = Kept(settings.kept)  # one server writes a log, so one uses this
@@ -95,17 +97,23 @@ class Server:
             await self.writer.warm()
 
     async def look(
-        self, photos: Sequence[bytes], *, largest: bool = False, chips: bool = False
+        self, photos: Sequence[bytes], *, largest: bool = False, live: bool = False
     ) -> tuple[Snapshot, list[PhotoFaces]]:
         """The faces of photos, and the model to judge them by. Raises Refused."""
         snapshot = self.current.now
-        return snapshot, await self.faces(photos, largest=largest, chips=chips)
+        return snapshot, await self.faces(photos, largest=largest, live=live)
 
     async def faces(
-        self, photos: Sequence[bytes], *, largest: bool = False, chips: bool = False
+        self, photos: Sequence[bytes], *, largest: bool = False, live: bool = False
     ) -> list[PhotoFaces]:
-        """The faces of photos, whether or not anybody is enrolled. Raises Refused."""
-        return await self._inference.look([Ask(data, largest, chips) for data in photos])
+        """The faces of photos, whether or not anybody is enrolled; with ``live`` also how live they
+        look. Raises Refused."""
+        if live and self.settings.liveness is None:
+            raise Refused(
+                422, "no_liveness", "this server has no network that judges liveness",
+                "ask without it, or start the server with one", field="liveness",
+            )  # fmt: skip
+        return await self._inference.look([Ask(data, largest, live) for data in photos])
 
     async def record(self, who: Principal, what: str, **more: Any) -> None:
         """Write to the log that somebody asked for something, and what became of it."""
@@ -143,11 +151,7 @@ class Server:
         )
 
     def _pool(self) -> Inference:
-        settings = self.settings
-        return Inference(
-            self.current.pipeline.recipe, settings.jobs, settings.commercial, settings.limits,
-            self.metrics,
-        )  # fmt: skip
+        return Inference(self.current.pipeline.recipe, self.settings, self.metrics)
 
     def _changed(self) -> None:
         """Another model is there: with another recipe it needs other processes."""

@@ -19,6 +19,7 @@ Far = Annotated[
     float | None, Form(gt=0, lt=1, description="share of strangers' faces that may be accepted")
 ]
 Largest = Annotated[bool, Form(description="judge the most prominent face only")]
+Liveness = Annotated[bool, Form(description="also say how live each face looks: a hint")]
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
 Number = Annotated[int, Path(ge=0, lt=1 << 31)]
 Numbered = Annotated[int | None, Query(ge=0, lt=1 << 31)]

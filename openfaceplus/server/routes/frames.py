@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query, WebSocket, WebSocketDisconnect
 
 from openfaceplus.errors import OpenFacePlusError
+from openfaceplus.liveness.passive import hints
 from openfaceplus.model import Policy
 from openfaceplus.server import problems
 from openfaceplus.server.keys import Role
@@ -28,6 +29,7 @@ async def frames(
     far: Annotated[float | None, Query(gt=0, lt=1)] = None,
     largest: bool = False,
     agree: Annotated[int, Query(ge=1, le=30)] = 3,
+    liveness: bool = False,
 ) -> None:
     """Name the faces of a camera's JPEG frames as they come; of frames that wait the newest is
     taken. `agree` frames in a row have to say the same before a face is `agreed` on."""
@@ -44,7 +46,9 @@ async def frames(
             if not server.access.stands(who):
                 await socket.close(_POLICY, "the key was taken back")
                 break
-            await socket.send_json(await _answer(server, who, agreement, frame, far, largest))
+            await socket.send_json(
+                await _answer(server, who, agreement, frame, far, largest, liveness)
+            )
     except (WebSocketDisconnect, RuntimeError):
         pass  # it has gone
     finally:
@@ -92,11 +96,11 @@ async def _receive(socket: WebSocket, newest: _Newest, limit: int) -> None:
 
 async def _answer(
     server: Server, who: Who, agreement: Agreement, frame: tuple[int, bytes],
-    far: float | None, largest: bool,
+    far: float | None, largest: bool, live: bool,
 ) -> dict[str, Any]:  # fmt: skip
     number, data = frame
     try:
-        snapshot, (found,) = await server.look([data], largest=largest)
+        snapshot, (found,) = await server.look([data], largest=largest, live=live)
         decisions = await asyncio.to_thread(snapshot.model.judge, found, Policy(far))
         followed = agreement.see(decisions)
         server.metrics.decided(decisions)
@@ -105,9 +109,12 @@ async def _answer(
                 about = answered(one.decision) | {"track": one.track}
                 await server.record(who, "frames", model=snapshot.hash[:16], **about)
         names = {person.id: person.name for person in snapshot.people}
-        return {
-            "frame": number, "error": None, "faces": [_described(one, names) for one in followed],
-        }  # fmt: skip
+        faces = [_described(one, names) for one in followed]
+        if live:
+            said = hints(found)
+            for face, one in zip(faces, followed, strict=True):
+                face["liveness"] = said.get(one.decision.box)
+        return {"frame": number, "error": None, "faces": faces}
     except (Refused, OpenFacePlusError) as error:
         refusal = error if isinstance(error, Refused) else problems.of(error)
     except Exception as error:  # noqa: BLE001 - said in the usual shape, and logged

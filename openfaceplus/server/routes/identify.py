@@ -10,6 +10,7 @@ from fastapi import Depends, Form
 
 from openfaceplus import thresholds
 from openfaceplus.errors import NoFace, UsageError
+from openfaceplus.liveness.passive import hints
 from openfaceplus.model import Identified, Model, Policy
 from openfaceplus.pipeline import PhotoFaces
 from openfaceplus.quality import flawed
@@ -31,16 +32,22 @@ async def identify(
     policy: Annotated[Policy, Depends(forms.policy)],
     largest: forms.Largest = False,
     rates: Annotated[bool, Form(description="also say what other rates would")] = False,
+    liveness: forms.Liveness = False,
 ) -> dict[str, Any]:
     """Name the people in photos, or say that they are unknown: for each photo what `openfaceplus
     infer --json` prints."""
     data = await forms.read(photo, server.settings.limits)
-    snapshot, found = await server.look(data, largest=largest)
+    snapshot, found = await server.look(data, largest=largest, live=liveness)
     results = await asyncio.to_thread(judged, snapshot.model, found, policy)
     await server.record_decisions(who, "identify", snapshot, results)
     await server.keep_unsure(data, results)
     names = [forms.name(one, number) for number, one in enumerate(photo)]
     photos = [one.to_dict(name) for one, name in zip(results, names, strict=True)]
+    if liveness:
+        for one, result, looked in zip(photos, results, found, strict=True):
+            live = hints(looked)
+            for face, decision in zip(one["faces"], result.decisions, strict=True):
+                face["liveness"] = live.get(decision.box)
     if rates:
         for one, looked in zip(photos, found, strict=True):
             one["rates"] = await asyncio.to_thread(at_rates, snapshot.model, looked)
