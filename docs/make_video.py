@@ -19,9 +19,9 @@ from PIL import Image, ImageDraw
 from skimage import data
 
 import openfaceplus
-from openfaceplus import drawing
 from openfaceplus.images import save_png
 from openfaceplus.model import Model, Policy
+from openfaceplus.pictures import drawing
 from openfaceplus.stages.demo import side_by_side
 from openfaceplus.stages.video_demo import write_clip
 from openfaceplus.stages.video_identify import IdentifyOptions, identify_video

@@ -12,12 +12,12 @@ from openfaceplus.classify.classifier import Classifier
 from openfaceplus.classify.confidence import PRIOR
 from openfaceplus.classify.rule import Threshold
 from openfaceplus.decoding import Photo
-from openfaceplus.drawing import Mark, draw, legend
 from openfaceplus.errors import NoFace, PhotoError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
 from openfaceplus.images import MAX_PIXELS
 from openfaceplus.model_folder import ModelFolder
+from openfaceplus.pictures.drawing import Mark, draw, legend
 from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import detector_of
 from openfaceplus.threads import processes

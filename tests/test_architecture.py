@@ -22,13 +22,13 @@ SCRIPTS = sorted(
 )
 STREETS = {
     "foundation": {
-        "errors", "faces", "images", "decoding", "drawing", "quality", "files", "registry",
+        "errors", "faces", "images", "decoding", "quality", "files", "registry",
         "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
         "changes", "memory", "developing", "sequences",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "evaluate", "video", "track",
-        "database", "audit",
+        "database", "audit", "pictures",
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",

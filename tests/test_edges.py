@@ -17,11 +17,12 @@ from PIL import Image
 from running import CLASSIFIER, ROOT, call, command_line, environment, refused, run, save
 
 import openfaceplus
-from openfaceplus import drawing, words
+from openfaceplus import words
 from openfaceplus.cli import COMMANDS, common, options, problems
 from openfaceplus.errors import NoFace, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.model import Identified
+from openfaceplus.pictures import drawing
 
 ESC = "\x1b[31mred\x1b[0m"
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from running import ROOT, call, face, refused, run, save, table
 
-from openfaceplus.drawing import GREEN, RED
 from openfaceplus.errors import UsageError
+from openfaceplus.pictures.drawing import GREEN, RED
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import recipe
 from openfaceplus.stages.find import FindOptions, Search, find

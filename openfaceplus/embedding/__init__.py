@@ -27,6 +27,7 @@ EMBEDDERS = {
     "arcface": "openfaceplus.embedding.onnx:ArcFace",
     "adaface": "openfaceplus.embedding.onnx:AdaFace",
     "onnx": "openfaceplus.embedding.onnx:OnnxEmbedder",
+    "pixels": "openfaceplus.embedding.pixels:Pixels",
 }
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.decoding import Photo
-from openfaceplus.drawing import Mark, draw, legend
 from openfaceplus.errors import UnwritablePicture, UsageError
 from openfaceplus.files import fingerprint, may_overwrite, shown, sweep
 from openfaceplus.images import MAX_PIXELS, save_image, walk
 from openfaceplus.manifest import Manifest
+from openfaceplus.pictures.drawing import Mark, draw, legend
 from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, recipe
 from openfaceplus.stages import contact_sheet, results_folder
