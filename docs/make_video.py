@@ -68,7 +68,7 @@ def with_angles(frame: np.ndarray, row: dict[str, str]) -> np.ndarray:
     angles = ", ".join(f"{name} {float(row[name]):+.0f}°" for name in ("yaw", "pitch", "roll"))
     text = f"{float(row['time']):.2f} s   {angles}"
     strip = Image.new("RGB", (frame.shape[1], LINE), "white")
-    font = drawing._font(text, LINE * 0.55)
+    font = drawing.font(text, LINE * 0.55)
     ImageDraw.Draw(strip).text((8, LINE / 2), text, "black", font, anchor="lm")
     return np.vstack([frame, np.asarray(strip)])
 

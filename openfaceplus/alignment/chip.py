@@ -183,6 +183,12 @@ def landmark_indices(template: str, points: int) -> list[int]:
     return [index[name] for name in _affine_names(template)]
 
 
+def landmark_names(points: int) -> dict[int, str]:
+    """What those of 5 or 68 landmarks are that chips are cut by, by their number from 0; left and
+    right as seen in the picture."""
+    return {number: name for name, number in _INDEX[points].items()}
+
+
 def _affine_names(template: str) -> tuple[str, str, str]:
     if template not in _AFFINE:
         raise UsageError(

@@ -21,6 +21,7 @@ COMMANDS = {
     "keys": "who may use a server",
     "audit": "check the log of a server's decisions",
     "cohort": "strangers of your own that make rates surer",
+    "explain": "see how one photo becomes a name",
     "evaluate": "measure error rates on photos of your own",
     "models": "list, fetch and locate model files",
     "demo": "run the whole flow on sample photos",

@@ -49,14 +49,16 @@ def draw(pixels: np.ndarray, marks: Iterable[Mark], unit: int | None = None) -> 
         canvas.rectangle((left, top, right, bottom), outline=colour, width=width)
         if not mark.text:
             continue
-        font = _font(mark.text, max(11.0, (right - left) / 9))
-        x0, y0, x1, y1 = canvas.textbbox((left, bottom), mark.text, font=font)
+        letters = font(mark.text, max(11.0, (right - left) / 9))
+        x0, y0, x1, y1 = canvas.textbbox((left, bottom), mark.text, font=letters)
         pad = width + 1
         # Below the box, or inside it where the photo ends.
         x = max(0, left + min(0, image.width - (x1 - x0 + left + 2 * pad)))
         y = bottom + min(0, image.height - (y1 - y0 + bottom + 2 * pad))
         canvas.rectangle((x, y, x + x1 - x0 + 2 * pad, y + y1 - y0 + 2 * pad), fill=colour)
-        canvas.text((x + pad + left - x0, y + pad + bottom - y0), mark.text, fill=WHITE, font=font)
+        canvas.text(
+            (x + pad + left - x0, y + pad + bottom - y0), mark.text, fill=WHITE, font=letters
+        )
     return np.asarray(image)
 
 
@@ -67,7 +69,8 @@ def legend(names: Iterable[str]) -> dict[str, str]:
     return {name: f"[{number}]" for number, name in enumerate(unwritable, 1)}
 
 
-def _font(text: str, size: float) -> Any:
+def font(text: str, size: float) -> Any:
+    """A Pillow font of that many pixels with the text's glyphs, as far as one here has them."""
     from PIL import ImageFont
 
     file, index = _font_file(text) or _bundled()

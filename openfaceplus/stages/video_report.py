@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from openfaceplus.extras import require
-from openfaceplus.files import MARK, atomic_write, make_folder, shown
+from openfaceplus.files import shown
+from openfaceplus.stages import page
 from openfaceplus.words import clock, counted
 
-PAGE = "index.html"
 _MOST_FACES = 12  # crops shown of a person
 _WIDTH, _MAP_HEIGHT, _LEFT, _BAR = 720, 420, 190, 7  # of the plots, in their own units
 _LONG_SIDE = 1000  # of a timeline
@@ -50,19 +49,9 @@ def write(contents: Contents, folder: Path) -> Path:
 
     Raises UsageError without Jinja2, InTheWay for a page of somebody else's.
     """
-    require("jinja2", "video", "a report")
-    import jinja2
-
-    loader = jinja2.PackageLoader("openfaceplus.stages")
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
+    return page.write(
+        folder / page.PAGE, "video_report.html", _page(contents), extra="video", what="a report"
     )
-    page = environment.get_template("video_report.html").render(_page(contents))
-    make_folder(folder)
-    path = folder / PAGE
-    with atomic_write(path) as file:
-        file.write(page.encode("utf-8", "replace"))
-    return path
 
 
 def label(row: Row) -> str:
@@ -85,7 +74,6 @@ def _page(contents: Contents) -> dict[str, Any]:
     lengths = {video["path"]: video["duration"] or 0.0 for video in contents.videos}
     seconds = sum(lengths.values())
     return {
-        "mark": MARK,
         "about": contents.about,
         "figures": [
             ("people", len(contents.people)),
