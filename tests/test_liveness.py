@@ -5,15 +5,20 @@ from __future__ import annotations
 import io
 import shutil
 
+import moved_faces
 import numpy as np
 import onnx_files
 import pytest
 from PIL import Image
 from running import call
 
+from openfaceplus.audit import entries
 from openfaceplus.errors import ModelCorrupt, ModelMissing, UsageError
-from openfaceplus.faces import Box
+from openfaceplus.faces import Box, Face
+from openfaceplus.liveness.active import BLINK, Challenge, View, openness, possible, turn
 from openfaceplus.liveness.passive import PassiveLiveness
+from openfaceplus.pipeline import Pipeline
+from openfaceplus.recipe import recipe
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +77,11 @@ def tinted(path, towards: int) -> bytes:
     """A photo with more blue, and less red, or the other way round, as JPEG."""
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
     pixels = np.clip(pixels + np.array([-towards, 0, towards]), 0, 255).astype(np.uint8)
+    return jpeg(pixels)
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """Pixels as a camera sends them."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "jpeg", quality=95)
     return file.getvalue()
@@ -123,3 +133,137 @@ def test_serve_takes_no_other_network(model, tmp_path):
     assert said.count("\n") == 1 and "--liveness" in said and "80x80" in said
     assert "names no file" in call("serve", "-m", model, "--liveness", "onnx", expect=2).stderr
     assert "liveness network" in call("serve", "--liveness", "keras:x", expect=2).stderr
+
+
+def seen(turns, *, track=1, person="kit", eyes=0.3):
+    """A face in frames, turned by so many degrees in each."""
+    return [View(track, person, degrees, eyes, 100) for degrees in turns]
+
+
+def hint(asked: str, views, seconds: float = 0.2) -> str | None:
+    """What is hinted after frames of one face each, so many seconds apart; ten are given."""
+    challenge = Challenge(asked, 10)
+    for number, view in enumerate(views):
+        challenge.see([view], number * seconds)
+    return challenge.hint
+
+
+AHEAD, LEFT, RIGHT = [3, -2], [13, 20, 31, 18], [-13, -20, -31, -18]
+
+
+def test_a_face_looks_ahead_turns_as_asked_and_looks_ahead_again():
+    assert hint("turn_left", seen(AHEAD + LEFT + AHEAD)) == "live"
+    assert hint("turn_right", seen(AHEAD + RIGHT + AHEAD)) == "live"
+    assert hint("turn_left", seen(AHEAD + LEFT)) is None  # it has yet to look ahead
+    assert hint("turn_left", seen(LEFT + AHEAD)) is None  # and looked ahead too late
+    assert hint("turn_left", seen([*AHEAD, 18, *AHEAD])) is None  # too little
+    assert hint("turn_left", seen(AHEAD + RIGHT)) == "not live"
+    assert hint("turn_left", seen(AHEAD * 30)) == "not live"  # ten seconds are over
+    assert hint("turn_left", seen(LEFT[:3] * 20)) == "unsure"
+    assert hint("turn_left", seen([None] * 60)) == "unsure"
+    with pytest.raises(UsageError):
+        Challenge("dance", 10)
+
+
+def test_it_is_one_face_and_nobody_elses():
+    ahead, left = seen(AHEAD), seen(LEFT)
+    assert hint("turn_left", ahead + left + seen(AHEAD, person="rose")) == "not live"
+    assert hint("turn_left", ahead + left + seen(AHEAD, track=2)) is None
+    # A turned face may not be recognised; in the end it has to be.
+    turned = seen(LEFT, person=None)
+    assert hint("turn_left", ahead + turned + seen(AHEAD, person=None)) is None
+    assert hint("turn_left", ahead + turned + seen(AHEAD)) == "live"
+    stranger = [view for turns in (AHEAD, LEFT, AHEAD) for view in seen(turns, person=None)]
+    assert hint("turn_left", stranger) == "live"
+    # Of several the largest is asked.
+    challenge = Challenge("turn_left", 10)
+    challenge.see([View(1, None, 0, None, 50), View(2, None, 0, None, 90)], 0)
+    assert challenge.track == 2 and challenge.to_dict(4) == {
+        "kind": "active", "asked": "turn_left", "hint": None, "track": 2, "seconds": 6.0,
+    }  # fmt: skip
+
+
+def test_eyes_shut_and_open_again():
+    eyes = [*seen([0], eyes=0.31), *seen([0], eyes=0.12), *seen([0], eyes=0.30)]
+    assert hint(BLINK, eyes) == "live"
+    assert hint(BLINK, eyes[:2]) is None
+    assert hint(BLINK, seen([0, 1] * 40)) == "not live"
+    assert hint(BLINK, [View(1, None, 0, None, 100)] * 60) == "unsure"  # without 68 landmarks
+    assert set(possible(68)) - set(possible(5)) == {BLINK}
+    assert openness(None) is None and openness(np.zeros((5, 2))) is None
+
+
+def face_in(pipeline: Pipeline, pixels: np.ndarray) -> Face:
+    (found,) = pipeline.look([pixels], vectors="none", largest=True)
+    return found.faces[0]
+
+
+@pytest.fixture(scope="module")
+def obama(portraits):
+    """Frames of one person: looking ahead, turned to the left of the picture, to the right."""
+    pipeline = Pipeline(recipe())
+    ahead, aside = (
+        np.asarray(Image.open(portraits / "train/obama" / name))
+        for name in ("obama.jpg", "obama2.jpg")
+    )
+    ahead = moved_faces.level(ahead, face_in(pipeline, ahead).box)
+    aside = moved_faces.level(aside, face_in(pipeline, aside).box)
+    left = moved_faces.turned(aside, face_in(pipeline, aside).box, -45)
+    return pipeline, ahead, left, np.ascontiguousarray(left[:, ::-1])
+
+
+def test_a_photo_that_is_tilted_has_not_turned(obama):
+    pipeline, ahead, left, right = obama
+    found = [turn(face_in(pipeline, frame)) for frame in (ahead, left, right)]
+    assert abs(found[0]) < 10 and found[1] < -24 and found[2] > 24
+    prints = [
+        moved_faces.tilted(ahead, degrees, distance)
+        for degrees in (-60, -50, -40, -20, 20, 40, 50, 60)
+        for distance in (1.5, 4)
+    ]
+    tilts = [turn(face_in(pipeline, frame)) for frame in prints]
+    assert max(abs(degrees) for degrees in tilts if degrees is not None) < 24
+    assert turn(Face(Box(0, 0, 9, 9), 1.0)) is None
+    assert turn(Face(Box(0, 0, 9, 9), 1.0, points=np.zeros((5, 2)))) is None
+
+
+def test_a_photo_whose_eyes_are_shut(astronaut):
+    pipeline = Pipeline(recipe(landmarks=68))
+    pixels = np.asarray(Image.open(astronaut))
+    face = face_in(pipeline, pixels)
+    shut = face_in(pipeline, moved_faces.with_eyes_shut(pixels, face))
+    frames = [
+        View(1, None, turn(one), openness(one.landmarks), one.box.side)
+        for one in (face, shut, face)
+    ]
+    assert hint(BLINK, frames) == "live" and hint(BLINK, [frames[0]] * 60) == "not live"
+
+
+def test_a_camera_is_asked_for_a_movement(server, obama):
+    ahead, *turns = map(jpeg, obama[1:])
+    with server.websocket_connect("ws://localhost/v1/frames") as socket:
+
+        def answer(frame: bytes):
+            socket.send_bytes(frame)
+            return socket.receive_json()
+
+        assert "liveness" not in answer(ahead)
+        asked = set()
+        while len(asked) < 2:
+            socket.send_text("liveness")
+            said = answer(ahead)["liveness"]
+            assert said["kind"] == "active" and said["hint"] is None and said["seconds"] > 5
+            asked.add(said["asked"])
+            moved = turns[said["asked"] == "turn_left"]
+            assert answer(moved)["liveness"]["hint"] is None
+            last = answer(ahead)
+            assert last["liveness"]["hint"] == "live"
+            assert last["liveness"]["track"] == last["faces"][0]["track"]
+            assert "liveness" not in answer(ahead)
+        socket.send_text("liveness")
+        moved = turns[answer(ahead)["liveness"]["asked"] == "turn_right"]
+        assert answer(moved)["liveness"]["hint"] == "not live"
+    lines = [
+        one for one in entries(server.app.state.server.settings.audit) if one["what"] == "liveness"
+    ]
+    assert [one["answer"] for one in lines][-1] == "not live" and lines[0]["answer"] == "live"

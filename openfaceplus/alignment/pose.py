@@ -103,10 +103,14 @@ def poses(points: np.ndarray, corners: bool = False) -> np.ndarray:
     if not len(points):
         return np.empty((0, 3))
     if points.shape[1] == 68:
-        eyes = [points[:, part].mean(1) for part in _EYES]
-        points = np.stack([*eyes, points[:, _NOSE], *points[:, _MOUTH].swapaxes(0, 1)], 1)
-        corners = False
+        points, corners = five(points), False
     return _angles(_fitted(points, _CORNERS if corners else _FIVE))
+
+
+def five(landmarks: np.ndarray) -> np.ndarray:
+    """Of (..., 68, 2) landmarks the (..., 5, 2) points that detectors find (see ``Face``)."""
+    eyes = [landmarks[..., part, :].mean(-2) for part in _EYES]
+    return np.stack([*eyes, *(landmarks[..., part, :] for part in (_NOSE, *_MOUTH))], -2)
 
 
 def _fitted(points: np.ndarray, face: _Face) -> np.ndarray:
