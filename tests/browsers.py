@@ -80,6 +80,14 @@ def watched(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
         made.page.context.close()
 
 
+def faults(page: Page) -> list[str]:
+    """The serious faults that axe finds in a page (opened with ``bypass_csp``)."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not here")
+    found = axe.Axe().run(page).response["violations"]
+    bad = [one for one in found if one["impact"] in ("serious", "critical")]
+    return [f"{one['id']}: {node['html']}" for one in bad for node in one["nodes"]]
+
+
 def film(path: Path, scenes: Sequence[tuple[Path | None, float]], rate: int = 10) -> Path:
     """A webcam's file: photos, or None for an empty room, and for how many seconds each."""
     import av

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +92,36 @@ def test_who_is_who_in_videos_is_put_right(browser, url, db):
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(browser, url, db, theme):
+    some, labels = made_videos.sequences(3, 2)
+    numbers = made_videos.index(db, "/somewhere/a.mp4", some)
+    db.commands.record(
+        [Join(number, -1 - label) for number, label in zip(numbers, labels, strict=True)],
+        [Suggest(numbers[0], -2, 0.4)],
+    )
+    phone = {"width": 390, "height": 844}
+    size = phone if theme == "dark" else None
+    page = Watched(browser, url, bypass_csp=True, color_scheme=theme, viewport=size).page
+    page.goto("/videos")
+    page.locator("#people .person").nth(2).wait_for()
+    assert browsers.faults(page) == []
+    page.locator("#people .person").first.click()
+    page.locator("#person .sighting").first.wait_for()
+    assert browsers.faults(page) == []
+    page.keyboard.press("Escape")
+    page.click("#add")
+    page.get_by_role("button", name=EN["videos.index"]).click()
+    page.locator("#adding-state .bad").wait_for()
+    assert browsers.faults(page) == []
+    page.keyboard.press("Escape")
+    page.locator("#videos button").click()
+    page.locator("#lines .part").first.wait_for()
+    assert browsers.faults(page) == []
+    page.context.close()
+
+
+@pytest.mark.heavy
 def test_a_video_is_sent_and_its_moments_are_played(browser, url, tmp_path):
     from PIL import Image
 
@@ -101,7 +132,13 @@ def test_a_video_is_sent_and_its_moments_are_played(browser, url, tmp_path):
         page.goto("/videos")
         page.click("#add")
         page.set_input_files("#file", tmp_path / "two <b>.mp4")
+        rate = (tmp_path / "two <b>.mp4").stat().st_size / 3  # bytes a second
+        network = page.context.new_cdp_session(page)
+        network.send("Network.emulateNetworkConditions", {
+            "offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate,
+        })  # fmt: skip
         page.get_by_role("button", name=EN["videos.index"]).click()
+        page.locator("#adding-state .number", has_text=re.compile(r"^[1-9]\d?%$")).wait_for()
         page.locator("#jobs h3", has_text="two <b>.mp4").wait_for()
         page.locator("#people strong", has_text="kit").wait_for(timeout=120_000)
         page.locator("#videos button").click()

@@ -1,9 +1,9 @@
 """A movement that is asked of a face, and whether the frames that follow show it.
 
 A head that turns moves the tip of its nose against its eyes and mouth, which a photo on paper or a
-screen does not, however it is held or tilted. What it does not find out: a video in which somebody
-moves as asked (one of two or three things is asked, so chance alone is often right), a mask, or a
-picture that is made to move. Nor is it a test of who somebody is.
+screen hardly does when it is tilted. What this does not find out: a video in which somebody moves
+as asked (one of two or three things is asked, so chance alone is often right), a mask, a picture
+that is made to move, or a photo of a half turned face that is tilted steeply before the camera.
 
 Whether eyes are open is their aspect ratio (Soukupová and Čech, "Real-Time Eye Blink Detection
 using Facial Landmarks", CVWW 2016), in 68 landmarks, as dlib's predictor finds them that

@@ -81,12 +81,13 @@ def render(
     csrf: str = "",
     theme: str = "",
     needs_people: bool = False,
+    passive: bool = False,
     table: Mapping[str, str] | None = None,
     **more: object,
 ) -> str:
     """A page's HTML. ``pages`` are what the navigation lists, by ``name`` and ``path``;
-    ``needs_people`` shows in place of the page that nobody is enrolled; ``table`` is another than
-    the language's own."""
+    ``needs_people`` shows in place of the page that nobody is enrolled, ``passive`` is
+    whether the server has a network for liveness; ``table`` is another than the language's own."""
     return (
         _environment()
         .get_template(f"{name}.html")
@@ -102,6 +103,7 @@ def render(
             csrf=csrf,
             theme=theme,
             needs_people=needs_people,
+            passive=passive,
             **more,
         )
     )

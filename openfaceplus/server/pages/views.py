@@ -60,6 +60,7 @@ def show(
         csrf="" if who.session is None else who.session.csrf,
         theme=theme if theme in THEMES else "",
         needs_people=name in NEED_PEOPLE and server.current.known is None,
+        passive=server.settings.liveness is not None,
         **more,
     )
     return HTMLResponse(html, status, {"Vary": "Accept-Language, Cookie"})

@@ -5,7 +5,7 @@ import { claim } from "./claim.js";
 import { byId, make } from "./dom.js";
 import { frames } from "./frames.js";
 import { marker } from "./picture.js";
-import { locale, t } from "./texts.js";
+import { locale, number, t } from "./texts.js";
 
 const AGREE = 3; // frames that have to say the same
 const GONE = 15_000; // milliseconds unseen after which a visit is over
@@ -15,17 +15,18 @@ const STRANGER = "stranger";
 
 const [stage, video] = [byId("stage"), byId("video")];
 const visits = new Map(); // when each person was last seen
-let stop = null;
+let camera = null;
 let draw = null;
 let held = 0; // until when what is shown stays
 let claiming = false;
+let proving = false; // whether a movement is waited for
 
 const person = claim(byId("claimed"));
 
 function show(state, text, more = "") {
   stage.dataset.state = state;
   if (byId("say").textContent !== text) byId("say").textContent = text;
-  byId("more").textContent = more;
+  if (byId("more").textContent !== more) byId("more").textContent = more;
 }
 
 function hold(state, text, more) {
@@ -76,10 +77,30 @@ function look(answer, scale) {
     note("bad", t("door.stranger"));
     speak(t("door.stranger"));
   }
-  if (claiming || Date.now() < held) return;
-  if (names.length) show("known", names.map((name) => t("door.welcome", { name })).join(" "));
-  else if (strangers.length) show(STRANGER, t("door.stranger"), t("door.stranger_more"));
+  if (answer.liveness) prove(answer.liveness);
+  if (claiming || proving || Date.now() < held) return;
+  const pictured = [...known, ...strangers].some((face) => face.liveness?.hint === "not live");
+  const hint = pictured ? t("liveness.pictured") : "";
+  if (names.length) show("known", names.map((name) => t("door.welcome", { name })).join(" "), hint);
+  else if (strangers.length) show(STRANGER, t("door.stranger"), hint || t("door.stranger_more"));
   else show("on", faces.length ? t("door.looking") : t("door.nobody"));
+}
+
+/** Says which movement is waited for, and in the end whether it was seen: a hint. */
+function prove({ asked, hint, seconds }) {
+  const wanted = t(`liveness.${asked}`);
+  if (hint === null) {
+    if (proving !== asked) speak(wanted);
+    proving = asked;
+    show("asked", wanted, t("liveness.seconds", { n: number(Math.ceil(seconds)) }));
+    return;
+  }
+  proving = false;
+  const kind = { live: "good", "not live": "bad", unsure: "unsure" }[hint];
+  const text = t(`liveness.${hint.replace(" ", "_")}`);
+  hold(kind === "good" ? "known" : "on", text, t("liveness.limits"));
+  note(kind, text);
+  speak(text);
 }
 
 function labelOf(face) {
@@ -101,8 +122,8 @@ async function start() {
   }
   ({ mark: draw } = marker(byId("view"), video.videoWidth, video.videoHeight, true));
   byId("view").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
-  stop = frames(video, {
-    agree: AGREE, answered: look, ended: () => {
+  camera = frames(video, {
+    agree: AGREE, liveness: stage.dataset.passive === "true", answered: look, ended: () => {
       finish();
       show("off", t("door.lost"));
     },
@@ -113,8 +134,9 @@ async function start() {
 }
 
 function finish() {
-  stop?.();
-  stop = null;
+  camera?.stop();
+  camera = null;
+  proving = false;
   shut(video);
   draw?.([]);
   controls(false);
@@ -126,13 +148,14 @@ function controls(on) {
   byId("start").hidden = on;
   byId("stop").hidden = !on;
   byId("claim").hidden = !on;
+  byId("prove").hidden = !on;
   byId("full").hidden = !on || !stage.requestFullscreen;
 }
 
 /** Verifies a claimed name one to one: frames in a row have to say the same. */
 async function verify(claimed) {
   let row = { same: null, length: 0 };
-  for (let n = 0; n < TRIES && stop; n += 1) {
+  for (let n = 0; n < TRIES && camera; n += 1) {
     const photo = await snapshot(video, 640);
     let same = null;
     try {
@@ -150,7 +173,7 @@ async function verify(claimed) {
 byId("claim").addEventListener("submit", async (event) => {
   event.preventDefault();
   const claimed = person();
-  if (!claimed || claiming) {
+  if (!claimed || claiming || proving) {
     if (!claimed) hold("on", t("claim.nobody"));
     return;
   }
@@ -172,6 +195,9 @@ byId("claim").addEventListener("submit", async (event) => {
   }
 });
 byId("start").addEventListener("click", start);
+byId("prove").addEventListener("click", () => {
+  if (!claiming) camera?.challenge();
+});
 byId("stop").addEventListener("click", finish);
 byId("full").addEventListener("click", () => {
   if (document.fullscreenElement) document.exitFullscreen();

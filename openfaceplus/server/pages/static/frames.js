@@ -5,10 +5,11 @@ const WIDTH = 640;
 const PAUSE = 60; // milliseconds between an answer and the next frame
 
 /** Sends frames one after the other; `answered` gets each answer, `ended` why it is over, if not
- * by `stop()`, which this returns. */
-export function frames(video, { agree = 3, answered, ended }) {
+ * by `stop()`. `challenge()` has a movement asked of the face. This returns both. */
+export function frames(video, { agree = 3, liveness = false, answered, ended }) {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const socket = new WebSocket(`${scheme}//${location.host}/v1/frames?agree=${agree}`);
+  const query = new URLSearchParams({ agree, liveness });
+  const socket = new WebSocket(`${scheme}//${location.host}/v1/frames?${query}`);
   let running = true;
 
   const send = async () => {
@@ -27,8 +28,9 @@ export function frames(video, { agree = 3, answered, ended }) {
     if (running) ended(code);
     running = false;
   });
-  return () => {
+  const stop = () => {
     running = false;
     socket.close();
   };
+  return { stop, challenge: () => socket.send("liveness") };
 }

@@ -32,9 +32,17 @@ export function jobs(done) {
       return;
     }
     const bar = make("progress", { max: 1, "aria-label": t("videos.sending") });
-    state.replaceChildren(make("p", { class: "soft small" }, t("videos.sending")), bar);
+    const sent = make("span", { class: "soft small number" });
+    state.replaceChildren(
+      make("div", { class: "spread" }, make("p", { class: "soft small" }, t("videos.sending")), sent), bar,
+    );
+    const progress = (share) => {
+      bar.value = share;
+      sent.textContent = percent(share);
+    };
+    const body = form(file ? { video: file } : { path });
     try {
-      await ask("POST", "/v1/videos", { body: form(file ? { video: file } : { path }) });
+      await ask("POST", "/v1/videos", { body, progress: file && progress });
       event.target.reset();
       state.replaceChildren();
       byId("adding").close();
