@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from openfaceplus.encrypted_files import read_text
 from openfaceplus.errors import InTheWay, StorageError
 from openfaceplus.files import (
     STAGING,
@@ -173,7 +174,7 @@ def _committed(folder: Path) -> tuple[list[str] | None, list[str]]:
     """The names of files that a commit that was begun replaces (None: no such) and deletes."""
     path = folder / _JOURNAL
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
         return [str(name) for name in data["new"]], [str(name) for name in data["gone"]]
     except (FileNotFoundError, NotADirectoryError):
         return None, []

@@ -32,6 +32,7 @@ MARK = "written by openfaceplus"
 # What files of ours say in their first or last bytes, some only at their very beginning.
 _OURS = re.compile(
     rb"written by openfaceplus"
+    rb"|\Aopenfaceplus sealed file"  # whatever is encrypted
     rb"|\A\x80\x04\x8c\x18openfaceplus container"  # classifiers and caches
     rb"|\A\x80.{,90}openfaceplus classifier"  # the same of version 0.1
     rb'|\A\{"format": "openfaceplus gallery"'
@@ -188,17 +189,17 @@ def atomic_write(
 
     If the block raises, ``path`` stays as it was and nothing is left behind. Folders are made as
     needed; these and the file are its owner's alone, unless shared. Text (``mode="w"``) is UTF-8
-    with its line ends as given, and odd bytes of file names survive (surrogateescape). Nothing is
-    synced to the disk: this protects from a killed process, not from a power cut.
+    with its line ends as given, and odd bytes of file names survive (surrogateescape). In a folder
+    that is marked so (``encrypted_files``) it is encrypted. Nothing is synced to the disk: this
+    protects from a killed process, not from a power cut.
 
     Raises StorageError, with the path and the remedy, where writing fails, and InTheWay as
     ``spare`` does; not so if whatever is called ``path`` is known to be ``ours``.
     """
     path = Path(path)
     temporary = path.with_name(_temporary_name(path.name or "_"))
-    text: dict[str, Any] = (
-        {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-    )
+    from openfaceplus.encrypted_files import layer
+
     try:
         if not ours and STAGING not in path.parts:
             spare(path)
@@ -206,10 +207,11 @@ def atomic_write(
             raise OSError(errno.EISDIR, "Not a regular file", str(path))
         make_folder(path.parent)
         try:
-            with open(temporary, mode, opener=opener, **text) as file:
+            with open(temporary, "wb", opener=opener) as raw:
                 with contextlib.suppress(OSError):  # not every network disk can lock
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield file
+                    fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with layer(raw, path, mode) as file:
+                    yield file
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):

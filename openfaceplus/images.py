@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus import decoding
 from openfaceplus.decoding import Limits, Photo, unreadable
+from openfaceplus.encrypted_files import open_file
 from openfaceplus.errors import UnwritablePicture, UsageError
 from openfaceplus.files import MARK, atomic_write, shown
 
@@ -102,7 +103,7 @@ def read_photo(
         if not stat.S_ISREG(os.stat(path).st_mode):
             kind = "a folder" if path.is_dir() else "a device or pipe"
             raise unreadable(path, f"it is {kind}, not a file", "name a photo file")
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             return decoding.decode(file, path, Limits(max_pixels, working_pixels))
     except FileNotFoundError as error:
         raise unreadable(path, "no such file", "check the name, or the link's target") from error

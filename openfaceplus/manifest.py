@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from openfaceplus.encrypted_files import read_text
 from openfaceplus.errors import OpenFacePlusError, StorageError
 from openfaceplus.files import atomic_write, shown
 from openfaceplus.version import __version__
@@ -51,7 +52,7 @@ class Manifest:
         Raises StorageError if it is not one, or ``check`` raises something of its settings.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(read_text(path))
             data.pop("settings_hash")
             made = cls(**data)
             if not (isinstance(made.settings, dict) and isinstance(made.counts, dict)):

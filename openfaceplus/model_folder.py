@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from openfaceplus.changes import LIMIT, Change, Waiting, changing, current, state
 from openfaceplus.classify.classifier import Classifier, id_from
+from openfaceplus.encrypted_files import read_text
 from openfaceplus.errors import OpenFacePlusError, StorageError
 from openfaceplus.files import atomic_write, possible, shown
 from openfaceplus.manifest import Manifest
@@ -161,7 +162,7 @@ class ModelFolder:
 def read_people(path: Path) -> dict[str, Person]:
     """Who ``people.json`` says is enrolled, by their folder; nobody if there is no such file."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
         found = [Person(str(key), str(x["name"]), str(x["folder"])) for key, x in data.items()]
         if any("/" in p.folder or not possible(p.folder) for p in found):
             raise ValueError("a person's folder that is none")

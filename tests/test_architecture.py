@@ -24,7 +24,7 @@ STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "quality", "files", "registry",
         "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
-        "changes", "memory", "developing", "sequences",
+        "changes", "memory", "developing", "sequences", "encryption", "encrypted_files",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "evaluate", "video", "track",

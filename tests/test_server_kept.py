@@ -23,6 +23,7 @@ from openfaceplus.server import consents
 from openfaceplus.server.kept import Kept
 from openfaceplus.server.keys import KeyFile
 from openfaceplus.server.reviews import Reviews
+from openfaceplus.store.layout import CONSENTS
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_who_was_enrolled_long_ago_is_forgotten(server, samples):
 
 
 def test_consents_that_are_damaged_are_no_reason_to_lose_them(server):
-    path = server.app.state.server.current.folder.embeddings / consents.FILE
+    path = server.app.state.server.current.folder.embeddings / CONSENTS
     before = path.read_text() if path.exists() else json.dumps({"people": {}})
     path.write_text(json.dumps({"people": 3}))
     shape(server.get("/v1/people"), 503, "storage")

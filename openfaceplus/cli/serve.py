@@ -6,11 +6,15 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import say
 from openfaceplus.cli.video_changes import age
 from openfaceplus.liveness import SCALE
+
+if TYPE_CHECKING:
+    from openfaceplus.server.settings import Settings
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,6 +65,11 @@ def main(argv: list[str] | None = None) -> int:
     group.add_argument(
         "--retain", type=age, metavar="TIME",
         help="forget people this long after they were enrolled here, as in 365d",
+    )  # fmt: skip
+    group.add_argument(
+        "--encrypt", type=Path, metavar="KEYFILE",
+        help="keep the model, faces to be looked at and crops encrypted, by the key that "
+        "`openfaceplus keys file` made; what is plain is encrypted first",
     )  # fmt: skip
     group = parse.add_argument_group("liveness: a hint, never a lock")
     group.add_argument(
@@ -166,5 +175,23 @@ def _serve(args: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
 
+    if args.encrypt is not None:
+        _encrypt(args.encrypt, settings)
     serve(settings, ready, args.certificate, args.private_key)
     return common.OK
+
+
+def _encrypt(keyfile: Path, settings: Settings) -> None:
+    """Encrypt what is there, and have all that the server and its processes write encrypted."""
+    from openfaceplus.encryption import KEYFILE
+    from openfaceplus.server.protection import protect
+
+    os.environ[KEYFILE] = str(keyfile.absolute())
+    for sentence in protect(settings):
+        say(sentence)
+    if settings.db is not None:
+        say(
+            "Vectors in the database are not encrypted, for it searches them, and neither are "
+            "videos: keep both on an encrypted disk.",
+            file=sys.stderr,
+        )

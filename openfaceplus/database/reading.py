@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from openfaceplus.database.rows import Appearance, Descriptors, Person, StoredCrop, Suggestion
+from openfaceplus.encryption import unseal
 from openfaceplus.faces import Box, Space
 from openfaceplus.sequences import Pose, Seen
 
@@ -121,7 +122,7 @@ class Reader:
             (sequence,),
         )
         return [
-            StoredCrop(number, at, quality, jpeg, _unit([vector])[0])
+            StoredCrop(number, at, quality, unseal(jpeg, "a crop"), _unit([vector])[0])
             for number, at, quality, jpeg, vector in rows
         ]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from openfaceplus.database import user_name
 from openfaceplus.database.erasing import Erasing
 from openfaceplus.database.rows import Receipt, Video, VideoFile
+from openfaceplus.encryption import on, seal
 from openfaceplus.errors import UsageError, VideoClaimed
 from openfaceplus.files import shown
 from openfaceplus.sequences import Crop, FaceSequence, Pose, Seen
@@ -211,7 +212,8 @@ def _crop_row(number: int, crop: Crop, vector: np.ndarray) -> tuple[Any, ...]:
 
     file = io.BytesIO()
     Image.fromarray(crop.pixels).save(file, "jpeg", quality=_QUALITY)
-    return number, float(crop.time), float(crop.quality), file.getvalue(), halfvec(vector)
+    jpeg = seal(file.getvalue()) if on() else file.getvalue()
+    return number, float(crop.time), float(crop.quality), jpeg, halfvec(vector)
 
 
 def _angles(pose: Pose | None) -> tuple[float | None, ...]:

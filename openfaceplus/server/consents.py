@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from openfaceplus.changes import changing
+from openfaceplus.encrypted_files import read_text
 from openfaceplus.errors import StorageError
 from openfaceplus.files import atomic_write, shown
 from openfaceplus.model_folder import ModelFolder
+from openfaceplus.store.layout import CONSENTS
 
-FILE = "consents.json"
 _ABOUT = "consents, written by openfaceplus"
 
 
@@ -40,7 +41,7 @@ def read(folder: ModelFolder) -> dict[str, Consent]:
     """What is recorded, by the people's ids. Raises StorageError for a file that is none."""
     path = _path(folder)
     try:
-        people = json.loads(path.read_text(encoding="utf-8"))["people"]
+        people = json.loads(read_text(path))["people"]
         return {
             str(key): Consent(**{k: str(v) for k, v in one.items()}) for key, one in people.items()
         }
@@ -74,4 +75,4 @@ def _save(folder: ModelFolder, known: dict[str, Consent]) -> None:
 
 
 def _path(folder: ModelFolder) -> Path:
-    return folder.embeddings / FILE
+    return folder.embeddings / CONSENTS

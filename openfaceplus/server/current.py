@@ -66,7 +66,7 @@ class Current:
     """Gives the newest snapshot of a model folder; requests keep the one that they began with."""
 
     def __init__(self, path: Path | None, commercial: bool, changed: Callable[[], object]) -> None:
-        self.folder = ModelFolder(_classifier(path))
+        self.folder = ModelFolder(classifier_path(path))
         self._commercial, self._changed = commercial, changed
         self._names = (self.folder.classifier.name, PEOPLE)
         self._state: object = None
@@ -148,7 +148,7 @@ class Current:
         self._pipeline, self._state = pipeline, before
 
 
-def _classifier(path: Path | None) -> Path | None:
+def classifier_path(path: Path | None) -> Path | None:
     """The path of a model; of a folder in which nobody is enrolled yet, or any more, that of the
     classifier to be. Raises StorageError for what is neither."""
     if path is None or path.is_file():

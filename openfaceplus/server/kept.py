@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from openfaceplus.encryption import on, seal, unseal
 from openfaceplus.errors import StorageError
 from openfaceplus.files import make_folder, shown, unwritable
 
@@ -22,14 +23,15 @@ CREATE INDEX IF NOT EXISTS answer_at ON answer (at);
 CREATE TABLE IF NOT EXISTS session (
     token BLOB PRIMARY KEY, key TEXT, ends REAL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS naming (change TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS naming (change TEXT PRIMARY KEY, name BLOB) WITHOUT ROWID;
 """
 
 
 class Kept:
     """A SQLite file of its owner's alone; one server uses it, whose threads may share it.
 
-    Of tokens and keys it holds hashes, and what is deleted is overwritten. Raises StorageError if
+    Of tokens and keys it holds hashes, what tells of people is sealed where files are, and what is
+    deleted is overwritten. Raises StorageError if
     it cannot be used, here and whenever it is asked.
     """
 
@@ -58,11 +60,11 @@ class Kept:
         """The request that was sent with a key, and what it was answered, if not before that."""
         query = "SELECT request, content FROM answer WHERE place = ? AND at >= ?"
         found = self._ask(query, place, since)
-        return found[0] if found else None
+        return (found[0][0], unseal(found[0][1], shown(self._path))) if found else None
 
     def keep(self, place: bytes, request: str, about: str, content: bytes) -> None:
         """Keep what a request was answered, which is ``about`` somebody or something."""
-        row = (place, request, time.time(), about, content)
+        row = (place, request, time.time(), about, seal(content) if on() else content)
         self._ask("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?)", *row)
 
     def drop_answers(self, before: float, most: int) -> None:
@@ -93,12 +95,13 @@ class Kept:
 
     def begin_naming(self, change: str, name: str) -> None:
         """Keep the name that a change gives somebody, until it is known what came of it."""
-        self._ask("INSERT OR REPLACE INTO naming VALUES (?, ?)", change, name)
+        raw = name.encode()
+        self._ask("INSERT OR REPLACE INTO naming VALUES (?, ?)", change, seal(raw) if on() else raw)
 
     def naming(self, change: str) -> str | None:
         """The name that a change was to give."""
         found = self._ask("SELECT name FROM naming WHERE change = ?", change)
-        return found[0][0] if found else None
+        return unseal(found[0][0], shown(self._path)).decode() if found else None
 
     def end_naming(self, change: str) -> None:
         """Delete that name."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openfaceplus.encrypted_files import read_bytes, read_text
 from openfaceplus.files import atomic_write
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Reviews:
         if not _ID.fullmatch(number):
             return None
         try:
-            known = json.loads((self._folder / f"{number}.json").read_text(encoding="utf-8"))
+            known = json.loads(read_text(self._folder / f"{number}.json"))
             known.pop("about")
             return Review(**known)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -90,7 +91,7 @@ class Reviews:
     def picture(self, number: str) -> bytes | None:
         """Its picture, as JPEG."""
         try:
-            return (self._folder / f"{number}.jpg").read_bytes() if _ID.fullmatch(number) else None
+            return read_bytes(self._folder / f"{number}.jpg") if _ID.fullmatch(number) else None
         except OSError:
             return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from openfaceplus.encrypted_files import read_bytes
 from openfaceplus.files import inside
 from openfaceplus.model_folder import ModelFolder, Person
 from openfaceplus.store.layout import place_of
@@ -18,7 +19,7 @@ def read(folder: ModelFolder, person: Person, chip: Path) -> bytes | None:
         return None
     path = inside(chips, chips / person.folder / place_of(str(chip))[1])
     try:
-        data = b"" if path is None else path.read_bytes()[:_MOST]
+        data = b"" if path is None else read_bytes(path)[:_MOST]
     except OSError:
         return None
     return data if data.startswith(b"\x89PNG") else None

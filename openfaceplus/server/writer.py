@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openfaceplus import encrypted_files, encryption
 from openfaceplus.changes import current
+from openfaceplus.files import atomic_write
 from openfaceplus.model_folder import ModelFolder
 from openfaceplus.server.problems import busy
 from openfaceplus.stages.workers import Lost, Workers
@@ -122,7 +124,7 @@ class _Changes:
             return self._begin(name, photos)
         with _private_folder() as folder:
             for file, data in photos.items():
-                (folder / file).write_bytes(data)
+                _write(folder / file, data)
             _, summary = enrol.add(
                 self._folder, name, folder, id=id, jobs=1, commercial=self._commercial
             )
@@ -135,9 +137,8 @@ class _Changes:
         from openfaceplus.stages.train import TrainOptions, train_photos
 
         with _private_folder() as folder:
-            (folder / name).mkdir()
             for file, data in photos.items():
-                (folder / name / file).write_bytes(data)
+                _write(folder / name / file, data)
             made = train_photos(
                 folder, self._classifier.parent.parent, recipe(),
                 AlignOptions(commercial=self._commercial), None,
@@ -169,9 +170,16 @@ def _private_folder() -> Any:
     """A folder of its owner's alone, gone when the block ends."""
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     try:
+        if encryption.on():
+            encrypted_files.mark(folder)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(path: Path, photo: bytes) -> None:
+    with atomic_write(path) as file:
+        file.write(photo)
 
 
 def _sweep() -> None:

@@ -11,6 +11,7 @@ CHIPS, EMBEDDINGS = "aligned-images", "generated-embeddings"
 CLASSIFIER, PEOPLE = "classifier.pkl", "people.json"
 PICTURE = "classifier-scores.png"
 REPS, LABELS = "reps.csv", "labels.csv"
+CONSENTS = "consents.json"
 
 
 @dataclass(frozen=True, slots=True)

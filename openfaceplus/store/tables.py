@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from openfaceplus.changes import Change
+from openfaceplus.encrypted_files import open_text, read_text, seal_line, unseal_line
 from openfaceplus.errors import StorageError
 from openfaceplus.files import atomic_write, make_folder, opener, shown, unwritable
 from openfaceplus.manifest import Manifest
@@ -82,7 +83,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
     Raises StorageError if it cannot be read or lacks one of the columns.
     """
     try:
-        with path.open(newline="", encoding=_UTF8, errors=_ODD) as file:
+        with open_text(path, _ODD) as file:
             reader = csv_rows(file)
             header = next(reader, [])
             if missing := set(columns) - set(header):
@@ -119,7 +120,7 @@ class Journal:
         chips.
         """
         try:
-            lines = self.path.read_text(_UTF8, _ODD).splitlines()
+            lines = read_text(self.path, _ODD).splitlines()
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -127,7 +128,7 @@ class Journal:
         rows: list[Row] = []
         for line in lines:
             try:
-                row = json.loads(line)
+                row = json.loads(unseal_line(self.path, line))
             except (ValueError, RecursionError):
                 continue
             if not isinstance(row, dict) or row.pop("settings", None) != self._hash:
@@ -149,8 +150,8 @@ class Journal:
             make_folder(self.path.parent)
             self._file = open(self.path, "a", encoding="utf-8", opener=opener)
             # A kill may have torn the last line; what follows must start a new one.
-            self._file.write("\n" + json.dumps({"settings": self._hash}) + "\n")
-            self._file.flush()
+            self._file.write("\n")
+            self.add({})
         except OSError as error:
             raise unwritable(self.path, error) from error
         return self
@@ -158,7 +159,8 @@ class Journal:
     def add(self, row: Row) -> None:
         """Append one row; it is on disk when this returns, a power cut aside."""
         try:
-            self._file.write(json.dumps({"settings": self._hash, **row}) + "\n")
+            text = json.dumps({"settings": self._hash, **row})
+            self._file.write(seal_line(self.path, text) + "\n")
             self._file.flush()
         except OSError as error:
             raise unwritable(self.path, error) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openfaceplus.changes import Change
+from openfaceplus.encrypted_files import open_file, open_text
 from openfaceplus.errors import StorageError
 from openfaceplus.files import atomic_write, shown
 from openfaceplus.store.layout import LABELS, REPRESENTATION, REPS, place_of
@@ -56,7 +57,7 @@ def edit_vectors(
     old = _read_labels(folder)
     reps, labels = places(change)
     try:
-        with (folder / REPS).open("rb") as source, atomic_write(reps) as file:
+        with open_file(folder / REPS) as source, atomic_write(reps) as file:
             for line, chip in zip(source, old, strict=True):
                 if keep(chip):
                     file.write(line if line.endswith(b"\n") else line + b"\n")
@@ -85,7 +86,7 @@ def _write_labels(path: Path, chips: Sequence[str]) -> None:
 
 def _read_labels(folder: Path) -> list[str]:
     try:
-        with (folder / LABELS).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        with open_text(folder / LABELS, "surrogateescape") as file:
             return [row[1] for row in csv_rows(file)]
     except FileNotFoundError as error:
         raise StorageError(f"{shown(error.filename)}: not there", remedy=_REMEDY) from error
@@ -111,8 +112,10 @@ def read_vectors(folder: Path) -> tuple[np.ndarray, list[str]]:
     reps, chips = folder / REPS, _read_labels(folder)
     try:
         vectors = np.empty((0, 0), np.float32)
-        if reps.stat().st_size:
-            vectors = np.loadtxt(reps, np.float32, comments=None, delimiter=",", ndmin=2)
+        with open_file(reps) as file:
+            if file.read(1):
+                file.seek(0)
+                vectors = np.loadtxt(file, np.float32, comments=None, delimiter=",", ndmin=2)
     except FileNotFoundError as error:
         raise StorageError(f"{shown(reps)}: not there", remedy=_REMEDY) from error
     except (OSError, ValueError) as error:

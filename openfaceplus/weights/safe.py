@@ -12,6 +12,7 @@ size]}`` bytes; a key that begins with $ has another in front.
 
 from __future__ import annotations
 
+import io
 import json
 import mmap
 import os
@@ -144,7 +145,10 @@ def _read(file: BinaryIO, size: int) -> Any:
     raw = stream.read(min(int.from_bytes(stream.read(8), "little"), _TEXT + 1))
     _check_text(raw)
     head = stream.read(len(_BYTES) + 8)
-    whole: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    whole: Any = (
+        file.getvalue() if isinstance(file, io.BytesIO)  # it was encrypted
+        else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    )  # fmt: skip
     data = memoryview(whole if size >= _MAPPED else whole[:])[file.tell() :]
     data, end = data[: -len(_STOP)], data[-len(_STOP) :]
     if head != _BYTES + len(data).to_bytes(8, "little") or end != _STOP:

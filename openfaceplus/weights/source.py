@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from typing import BinaryIO
 
+from openfaceplus.encrypted_files import opened
 from openfaceplus.errors import ModelCorrupt, ModelMissing
 from openfaceplus.files import shown
 
@@ -27,7 +29,9 @@ def open_regular(
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         status = os.fstat(number)
         if stat.S_ISREG(status.st_mode) and status.st_size <= largest:
-            return os.fdopen(number, "rb"), status.st_size
+            file = opened(os.fdopen(number, "rb"), name)
+            size = len(file.getbuffer()) if isinstance(file, io.BytesIO) else status.st_size
+            return file, size
         os.close(number)
     except OSError as error:
         reason = error.strerror or str(error)
