@@ -43,12 +43,17 @@ def connect(where: str | os.PathLike[str] | None = None, *, create: bool = True)
     """
     from openfaceplus.database.connection import Database
 
-    place = where or os.environ.get(PLACE) or data_folder() / "database"
+    place = place_of(where)
     if not create and not is_database(place):
         raise DatabaseError(
             f"{shown(place)}: there is no database", remedy="index videos first", field="db"
         )
     return Database(place)
+
+
+def place_of(where: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
+    """The database that is meant where this one is named, or none is."""
+    return where or os.environ.get(PLACE) or data_folder() / "database"
 
 
 def data_folder() -> Path:

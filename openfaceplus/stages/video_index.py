@@ -13,10 +13,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openfaceplus.database import connect
+from openfaceplus.database import connect, is_url, place_of
 from openfaceplus.database.rows import VideoFile
-from openfaceplus.errors import DatabaseError, OpenFacePlusError, VideoClaimed, VideoError
+from openfaceplus.errors import (
+    DatabaseError,
+    OpenFacePlusError,
+    UsageError,
+    VideoClaimed,
+    VideoError,
+)  # fmt: skip
 from openfaceplus.files import shown
+from openfaceplus.hosts import elsewhere
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages.reidentify import FAR, reidentify
@@ -119,10 +126,19 @@ def index(
     ModelError if a network is missing.
     """
     space = str(Pipeline(options.recipe, commercial=options.commercial).space)
-    jobs = min(len(sources), processes(jobs) if jobs else max(1, processes(None) // 2))
+    host = elsewhere()
+    if host is not None and not host.local and not is_url(place_of(where)):
+        raise UsageError(
+            "a database in a folder can only be reached from its own machine",
+            remedy="give all machines a server's postgresql:// URL",
+            field="db",
+        )
+    if jobs is None and host is None:
+        jobs = max(1, processes(None) // 2)
+    jobs = processes(jobs, len(sources))
     results = []
     with connect(where) as db, ExitStack() as stack:
-        if jobs <= 1:
+        if jobs == 1 and host is None:
             worker = _Worker(where, options, watch)
             stack.callback(worker.close)
             found: Any = map(worker, sources)
