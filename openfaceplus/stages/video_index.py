@@ -23,7 +23,7 @@ from openfaceplus.errors import (
     VideoError,
 )  # fmt: skip
 from openfaceplus.files import shown
-from openfaceplus.hosts import elsewhere
+from openfaceplus.hosts import clustered, elsewhere
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages.reidentify import FAR, reidentify
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from openfaceplus.sequences import FaceSequence
 
 _BATCH = 64  # sequences that are written at once
+_RESTART, _RESTARTS = 60.0, 2  # seconds in which a server must be back, and how often a video
 _LIVE = 20.0  # seconds after which those of a camera are written, and linked
 
 Watch = Callable[[str, int, "int | None"], object]
@@ -137,7 +138,7 @@ def index(
         jobs = max(1, processes(None) // 2)
     jobs = processes(jobs, len(sources))
     results = []
-    with connect(where) as db, ExitStack() as stack:
+    with connect(where), ExitStack() as stack:
         if jobs == 1 and host is None:
             worker = _Worker(where, options, watch)
             stack.callback(worker.close)
@@ -151,8 +152,9 @@ def index(
                 one = Indexed(source, error.code, error=error)
             results.append(one)
             tell(one)
-        reidentify(db, space, options.far)
-        db.index()
+        with connect(where, patience=_RESTART) as db:
+            reidentify(db, space, options.far)
+            db.index()
     return results
 
 
@@ -172,18 +174,27 @@ class _Worker:
         self._db.close()
 
     def __call__(self, source: str) -> Indexed:
-        try:
+        end, lost = time.monotonic() + _RESTART, 0
+        while True:
             try:
                 return self._index(source)
+            except VideoClaimed as error:
+                # Perhaps by a machine that is gone, which the server will notice.
+                if not clustered() or time.monotonic() > end:
+                    return Indexed(source, error.code, error=error)
+                time.sleep(1)
+            except VideoError as error:
+                return Indexed(source, error.code, error=error)
             except DatabaseError as error:
-                if isinstance(error, VideoClaimed):
-                    raise
-                # The server may have been stopped and started meanwhile.
+                # The server may have been stopped, and be started again.
+                if lost == _RESTARTS:
+                    return Indexed(source, error.code, error=error)
+                lost += 1
                 self._db.close()
-                self._db = connect(self._where)
-                return self._index(source)
-        except (VideoError, DatabaseError) as error:
-            return Indexed(source, error.code, error=error)
+                try:
+                    self._db = connect(self._where, patience=_RESTART)
+                except DatabaseError as gone:
+                    return Indexed(source, gone.code, error=gone)
 
     def _index(self, source: str) -> Indexed:
         live = is_live(source)
