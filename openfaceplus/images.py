@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openfaceplus import decoding
+from openfaceplus import decoding, hosts
 from openfaceplus.decoding import Limits, Photo, unreadable
 from openfaceplus.encrypted_files import open_file
 from openfaceplus.errors import UnwritablePicture, UsageError
@@ -106,7 +106,8 @@ def read_photo(
         with open_file(path) as file:
             return decoding.decode(file, path, Limits(max_pixels, working_pixels))
     except FileNotFoundError as error:
-        raise unreadable(path, "no such file", "check the name, or the link's target") from error
+        problem = f"no such file{hosts.there()}"
+        raise unreadable(path, problem, "check the name, or the link's target") from error
     except PermissionError as error:
         raise unreadable(path, "permission denied", "make the file readable to you") from error
     except (OSError, ValueError) as error:

@@ -181,6 +181,11 @@ def limited(ceiling: int | None) -> Iterator[None]:
             made.close()
 
 
+def allowed() -> int | None:
+    """The ceiling that was set, if one was."""
+    return None if _ledger is None else _ledger.ceiling
+
+
 def reserved(size: int, photo: str) -> contextlib.AbstractContextManager[None]:
     """``Ledger.reserved`` of this process's ledger, for which ``SMALL`` photos do not wait."""
     return contextlib.nullcontext() if size <= SMALL else ledger().reserved(size, photo)

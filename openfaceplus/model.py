@@ -15,6 +15,7 @@ from openfaceplus.decoding import Photo
 from openfaceplus.errors import NoFace, PhotoError, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.files import shown
+from openfaceplus.hosts import elsewhere
 from openfaceplus.images import MAX_PIXELS
 from openfaceplus.model_folder import ModelFolder
 from openfaceplus.pictures.drawing import Mark, draw, legend
@@ -171,8 +172,9 @@ class Model:
         threads: each call has processes of its own. Raises UsageError for rates that make no sense.
         """
         few = isinstance(photos, Sized) and len(photos) < _MANY
+        here = elsewhere() is None and (few or processes(jobs) == 1)
         found: Iterable[PhotoFaces]
-        if processes(jobs) == 1 or few or self.pipeline.device != "cpu":
+        if here or self.pipeline.device != "cpu":
             found = (
                 self.pipeline.look(
                     [photo], largest=largest, max_pixels=max_pixels, photos=keep_photos

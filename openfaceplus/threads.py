@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any, Generic, TypeVar
 
+from openfaceplus import hosts
 from openfaceplus.errors import UsageError
 
 Made = TypeVar("Made")
@@ -27,13 +28,16 @@ def cores() -> int:
 
 
 def processes(jobs: int | None, items: int | None = None) -> int:
-    """How many share so many items: ``jobs``, or one a core, and no more than there are items.
+    """How many share so many items: ``jobs``, or one a core, here or on the host that was chosen,
+    and no more than there are items.
 
     Raises UsageError for a number of jobs below one.
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} processes cannot work", remedy="give 1 or more", field="jobs")
-    jobs = cores() if jobs is None else jobs
+    if jobs is None:
+        host = hosts.elsewhere()
+        jobs = cores() if host is None else host.count()
     return jobs if items is None else min(jobs, max(1, items))
 
 

@@ -24,7 +24,7 @@ STREETS = {
     "foundation": {
         "errors", "faces", "images", "decoding", "quality", "files", "registry",
         "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
-        "changes", "memory", "developing", "sequences", "encryption", "encrypted_files",
+        "changes", "memory", "developing", "sequences", "hosts", "encryption", "encrypted_files",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "evaluate", "video", "track",
@@ -32,13 +32,17 @@ STREETS = {
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
-        "frames", "model_folder", "liveness",
+        "frames", "model_folder", "liveness", "cluster",
     },
     "edges": {"cli", "server", "client", "compat", "__main__"},
 }  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(STREETS.values()) for name in names}
-HEAVY = {"torch", "dlib", "cv2", "sklearn", "pandas", "onnxruntime", "onnx", "numpy", "PIL"}
-FORBIDDEN = {"torch", "dlib", "cv2", "sklearn", "pandas", "av", "psycopg", "scenedetect"}
+HEAVY = {"torch", "dlib", "cv2", "sklearn", "pandas", "onnxruntime", "onnx", "numpy", "PIL"} | {
+    "ray", "fsspec",
+}  # fmt: skip
+FORBIDDEN = {
+    "torch", "dlib", "cv2", "sklearn", "pandas", "av", "psycopg", "scenedetect", "ray", "fsspec",
+}  # fmt: skip
 
 
 def modules() -> list[Path]:

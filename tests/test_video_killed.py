@@ -6,12 +6,16 @@ import json
 import random
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from running import command_line, environment, run
+from test_resume import until
 from test_video_flow import ask, clips  # noqa: F401
+
+from openfaceplus.database import connect
 
 
 def rows(database: Path) -> list[tuple[object, ...]]:
@@ -77,3 +81,21 @@ def test_killed_at_fifty_moments_it_ends_as_if_it_had_not_been(
                 assert one["done"]
             ask(database, "purge", "--older-than", "0h")
             assert ask(database, "people") == []
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("words", [("--jobs", "2"), ("--ray", "local:2")], ids=["here", "ray"])
+def test_a_server_that_is_restarted_is_waited_for(clips, undisturbed, words):  # noqa: F811
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # the path of a socket
+        folder = Path(short) / "database"
+        first = connect(folder)
+        process = start("video", "index", clips, "--db", first.url, *words)
+        assert until(lambda: first.rows("SELECT 1 FROM video WHERE NOT done"), 60)
+        pid = (folder / "data/postmaster.pid").read_text().split()[0]
+        subprocess.run(["kill", "-9", pid], check=True)
+        first.close()
+        time.sleep(3)
+        with connect(folder):
+            _, err = process.communicate(timeout=150)
+            assert process.returncode == 0, err
+            assert rows(folder) == undisturbed

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from openfaceplus import memory
@@ -73,6 +74,22 @@ class DieOnce(Toy):
         return 1
 
 
+class Telling:
+    """Gives back what it gets, slowly; a file says that its process is there."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / str(os.getpid())).touch()
+
+    def __call__(self, item: Any) -> Any:
+        time.sleep(0.03)
+        return item
+
+    @staticmethod
+    def alive(folder: Path) -> list[int]:
+        """The processes that are there."""
+        return [int(p.name) for p in folder.iterdir() if Path(f"/proc/{p.name}").exists()]
+
+
 class Chunks(Toy):
     def __call__(self, items: Sequence[Any]) -> list[Any]:
         return [super(Chunks, self).__call__(item) for item in items]
@@ -108,6 +125,12 @@ class PoisonedFind(find._Worker):
 class PoisonedRepresent(represent._Worker):
     def __call__(self, rows: Any) -> Any:
         _poisonous([row["chip"] for row in rows])
+        return super().__call__(rows)
+
+
+class SlowRepresent(represent._Worker):
+    def __call__(self, rows: Any) -> Any:
+        time.sleep(0.3)
         return super().__call__(rows)
 
 

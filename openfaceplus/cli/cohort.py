@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     options.add_recipe(build)
     options.add_jobs(build)
+    options.add_cluster(build)
     build.set_defaults(command=_build)
     remove = actions.add_parser("remove", help="delete a cohort that was built here")
     remove.add_argument("space", metavar="SPACE", help="the embedding, as list shows it; or all")

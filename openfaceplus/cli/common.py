@@ -8,7 +8,7 @@ import resource
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +18,7 @@ from openfaceplus.cli.problems import stop
 from openfaceplus.cli.process import CANNOT, OK, SOME_FAILED
 from openfaceplus.errors import UsageError
 from openfaceplus.files import overwriting, sharing
+from openfaceplus.hosts import elsewhere
 from openfaceplus.memory import limited
 
 if TYPE_CHECKING:
@@ -118,13 +119,30 @@ def run(
         with sharing(args.shared), overwriting(allowed), ceiling, warnings.catch_warnings():
             listen(args.verbose, args.debug or bool(sys.warnoptions))
             _check_addresses()
-            return command(args)
+            with _host(args):
+                return command(args)
     except BrokenPipeError:
         return OK  # the reader of our output, such as head, has seen enough
     except (Exception, KeyboardInterrupt) as error:
         if args.debug and not isinstance(error, KeyboardInterrupt):
             raise
         return stop(parse, error, args.json)
+
+
+def _host(args: argparse.Namespace) -> AbstractContextManager[object]:
+    """Where the command's processes run. Raises UsageError for a cluster's graphics processors."""
+    address = getattr(args, "ray", None)
+    if address is None:
+        return nullcontext()
+    if hasattr(args, "device") and options.device_of(args) != "cpu":
+        raise UsageError(
+            "the processes of a cluster work on its processors",
+            field="device",
+            remedy="leave out the cluster, or the graphics processor",
+        )
+    from openfaceplus.cluster import cluster
+
+    return cluster(address)
 
 
 def _check_addresses() -> None:
@@ -139,12 +157,20 @@ def progress(label: str, total: int) -> Iterator[Callable[[], object]]:
     """A bar with rate and time left on standard error, once two seconds have passed."""
     from tqdm import tqdm
 
+    host = elsewhere()
+
+    def advance() -> None:
+        if host is not None:
+            speeds = (f"{name} {speed:.1f}/s" for name, speed in host.speeds().items())
+            bar.set_postfix_str(", ".join(speeds), refresh=False)
+        bar.update()
+
     with tqdm(
         total=total, desc=label, unit=" photos", delay=2, dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 10,
         disable=total == 0,
     ) as bar:  # fmt: skip
-        yield bar.update
+        yield advance
 
 
 class FrameProgress:

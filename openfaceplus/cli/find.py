@@ -64,6 +64,7 @@ def _main(name: str, argv: list[str] | None) -> int:
     options.add_overwrite(parse)
     add_comparison(parse)
     options.add_photos(parse)
+    options.add_cluster(parse)
     options.add_recipe(parse)
     return common.run(parse, argv, _find)
 

@@ -35,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         help="photos, or folders of photos; - reads a photo from standard input",
     )  # fmt: skip
     add_inference(parse)
+    options.add_cluster(parse)
     return common.run(parse, argv, lambda args: infer(args, args.model, args.photos))
 
 

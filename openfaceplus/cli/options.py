@@ -236,6 +236,15 @@ def add_overwrite(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_cluster(to: argparse.ArgumentParser) -> None:
+    """Where the processes run."""
+    to.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="run the processes on a Ray cluster: HOST:PORT, auto for the one that this machine is "
+        "part of, or local:N for N processes of one started here (default: none)",
+    )  # fmt: skip
+
+
 def add_jobs(to: argparse.ArgumentParser) -> None:
     """The number of processes."""
     to.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")

@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         help="where the files go (default: %(default)s)",
     )  # fmt: skip
     _add_work(parse)
+    options.add_cluster(parse)
     options.add_recipe(parse, detection=False)
     return common.run(parse, argv, _represent)
 

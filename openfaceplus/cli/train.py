@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_device(parse)
     options.add_recipe(parse)
     options.add_photos(parse)
+    options.add_cluster(parse)
     return common.run(parse, argv, _train)
 
 

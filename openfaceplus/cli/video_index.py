@@ -41,6 +41,7 @@ def add(modes: Any) -> None:
         "--jobs", type=int, metavar="N",
         help="videos at a time, a process each (default: one for each two cores)",
     )  # fmt: skip
+    options.add_cluster(mode)
     mode.add_argument(
         "-m", "--model", metavar="MODEL",
         help="a model folder or classifier.pkl: people whom it knows are named",

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,22 +34,37 @@ MARK = "openfaceplus-database"
 """The file that tells a database's folder from others."""
 
 
-def connect(where: str | os.PathLike[str] | None = None, *, create: bool = True) -> Database:
+def connect(
+    where: str | os.PathLike[str] | None = None, *, create: bool = True, patience: float = 0.0
+) -> Database:
     """Open a database: a folder, with a server of its own, or that of a postgresql:// URL.
 
     Without one, that of the environment variable OPENFACEPLUS_DB or in the user's data folder. A
-    folder that holds none yet is made one, or with ``create`` false refused.
+    folder that holds none yet is made one, or with ``create`` false refused. One that cannot be
+    reached is tried again for ``patience`` seconds.
 
     Raises DatabaseError if it cannot be used, UsageError if a library is missing.
     """
     from openfaceplus.database.connection import Database
 
-    place = where or os.environ.get(PLACE) or data_folder() / "database"
+    place = place_of(where)
     if not create and not is_database(place):
         raise DatabaseError(
             f"{shown(place)}: there is no database", remedy="index videos first", field="db"
         )
-    return Database(place)
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return Database(place)
+        except DatabaseError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.5)
+
+
+def place_of(where: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
+    """The database that is meant where this one is named, or none is."""
+    return where or os.environ.get(PLACE) or data_folder() / "database"
 
 
 def data_folder() -> Path:

@@ -31,6 +31,12 @@ _PATIENCE = 30.0
 """Seconds in which a server that is starting up, or recovering, is asked again."""
 
 
+_FAREWELL = (
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+)
+"""So that a server soon sees that a machine has gone, and what it had claimed is free again."""
+
+
 class Database:
     """A database that is open until ``close``, or the end of a ``with`` block.
 
@@ -167,9 +173,11 @@ def _connected(url: str) -> psycopg.Connection[Any]:
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            return psycopg.connect(
+            made = psycopg.connect(
                 url, autocommit=True, connect_timeout=10, application_name="openfaceplus"
             )
+            made.execute(_FAREWELL)
+            return made
         except psycopg.OperationalError as error:
             if "starting up" not in str(error) and "recovery" not in str(error):
                 raise

@@ -13,10 +13,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openfaceplus.database import connect
+from openfaceplus.database import connect, is_url, place_of
 from openfaceplus.database.rows import VideoFile
-from openfaceplus.errors import DatabaseError, OpenFacePlusError, VideoClaimed, VideoError
+from openfaceplus.errors import (
+    DatabaseError,
+    OpenFacePlusError,
+    UsageError,
+    VideoClaimed,
+    VideoError,
+)  # fmt: skip
 from openfaceplus.files import shown
+from openfaceplus.hosts import clustered, elsewhere
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages.reidentify import FAR, reidentify
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from openfaceplus.sequences import FaceSequence
 
 _BATCH = 64  # sequences that are written at once
+_RESTART, _RESTARTS = 60.0, 2  # seconds in which a server must be back, and how often a video
 _LIVE = 20.0  # seconds after which those of a camera are written, and linked
 
 Watch = Callable[[str, int, "int | None"], object]
@@ -119,10 +127,19 @@ def index(
     ModelError if a network is missing.
     """
     space = str(Pipeline(options.recipe, commercial=options.commercial).space)
-    jobs = min(len(sources), processes(jobs) if jobs else max(1, processes(None) // 2))
+    host = elsewhere()
+    if host is not None and not host.local and not is_url(place_of(where)):
+        raise UsageError(
+            "a database in a folder can only be reached from its own machine",
+            remedy="give all machines a server's postgresql:// URL",
+            field="db",
+        )
+    if jobs is None and host is None:
+        jobs = max(1, processes(None) // 2)
+    jobs = processes(jobs, len(sources))
     results = []
-    with connect(where) as db, ExitStack() as stack:
-        if jobs <= 1:
+    with connect(where), ExitStack() as stack:
+        if jobs == 1 and host is None:
             worker = _Worker(where, options, watch)
             stack.callback(worker.close)
             found: Any = map(worker, sources)
@@ -135,8 +152,9 @@ def index(
                 one = Indexed(source, error.code, error=error)
             results.append(one)
             tell(one)
-        reidentify(db, space, options.far)
-        db.index()
+        with connect(where, patience=_RESTART) as db:
+            reidentify(db, space, options.far)
+            db.index()
     return results
 
 
@@ -156,18 +174,27 @@ class _Worker:
         self._db.close()
 
     def __call__(self, source: str) -> Indexed:
-        try:
+        end, lost = time.monotonic() + _RESTART, 0
+        while True:
             try:
                 return self._index(source)
+            except VideoClaimed as error:
+                # Perhaps by a machine that is gone, which the server will notice.
+                if not clustered() or time.monotonic() > end:
+                    return Indexed(source, error.code, error=error)
+                time.sleep(1)
+            except VideoError as error:
+                return Indexed(source, error.code, error=error)
             except DatabaseError as error:
-                if isinstance(error, VideoClaimed):
-                    raise
-                # The server may have been stopped and started meanwhile.
+                # The server may have been stopped, and be started again.
+                if lost == _RESTARTS:
+                    return Indexed(source, error.code, error=error)
+                lost += 1
                 self._db.close()
-                self._db = connect(self._where)
-                return self._index(source)
-        except (VideoError, DatabaseError) as error:
-            return Indexed(source, error.code, error=error)
+                try:
+                    self._db = connect(self._where, patience=_RESTART)
+                except DatabaseError as gone:
+                    return Indexed(source, gone.code, error=gone)
 
     def _index(self, source: str) -> Indexed:
         live = is_live(source)

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from openfaceplus import memory, threads
+from openfaceplus.hosts import Died
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[6:]; "
@@ -22,8 +23,22 @@ _PROGRAM = (
 )
 
 
-class Died(Exception):
-    """A process died, or could not be started; its text says why, if that is known."""
+class Here:
+    """This machine as a host."""
+
+    tries, local = 2, True
+
+    def count(self) -> int:
+        """One process a core."""
+        return threads.cores()
+
+    def start(self) -> Process:
+        """A new process. Raises Died."""
+        return Process()
+
+    def speeds(self) -> dict[str, float]:
+        """Not asked here."""
+        return {}
 
 
 class Process:
@@ -52,7 +67,11 @@ class Process:
                 self._ledger.drop(self._line)
             raise Died(error.strerror) from error
 
-    def ask(self, message: bytes) -> bytes:
+    def ready(self, seconds: float) -> bool:
+        """It runs at once."""
+        return True
+
+    def ask(self, message: bytes, items: int = 0) -> bytes:
         """The reply to a message, for ``answer``."""
         try:
             self._connection.send_bytes(message)
@@ -80,8 +99,32 @@ def answer(reply: bytes) -> Any:
     return value
 
 
+class Answering:
+    """Makes a worker as its first message says, and gives each further one the worker's reply, for
+    ``answer``. This process is then one of a pool."""
+
+    def __init__(self) -> None:
+        self._worker: Any = None
+        threads.share_cores()
+        logging.getLogger().addHandler(logging.NullHandler())
+        if not sys.warnoptions:  # what libraries say of one photo among many
+            warnings.simplefilter("ignore")
+
+    def __call__(self, message: bytes) -> bytes:
+        try:
+            value, result = pickle.loads(message), None
+            if self._worker is None:
+                make_worker, arguments = value
+                self._worker = make_worker(*arguments)
+            else:
+                result = self._worker(value)
+            return pickle.dumps((result, None, ""))
+        except Exception as error:  # noqa: BLE001 - the parent raises it
+            return pickle.dumps((None, _portable(error), traceback.format_exc()))
+
+
 def serve() -> None:
-    """Make a worker as the first message says, and answer each further one with its result.
+    """Answer one message after the other.
 
     The program's arguments are the number of the connection's file, the parent's process, and the
     ceiling on memory with its ledger's file and this process's line there.
@@ -91,27 +134,12 @@ def serve() -> None:
     for inherited in (file, ledger):
         os.set_inheritable(inherited, False)
     memory.join(ceiling, ledger, line)
-    threads.share_cores()
-    logging.getLogger().addHandler(logging.NullHandler())
-    if not sys.warnoptions:  # what libraries say of one photo among many
-        warnings.simplefilter("ignore")
+    answering = Answering()
     connection: Connection[Any, Any] = Connection(file)
     messages: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, parent, messages), daemon=True).start()
-    worker: Any = None
     while True:
-        message = messages.get()
-        try:
-            value = pickle.loads(message)
-            if worker is None:
-                make_worker, arguments = value
-                worker, result = make_worker(*arguments), None
-            else:
-                result = worker(value)
-            reply = pickle.dumps((result, None, ""))
-        except Exception as error:  # noqa: BLE001 - the parent raises it
-            reply = pickle.dumps((None, _portable(error), traceback.format_exc()))
-        connection.send_bytes(reply)
+        connection.send_bytes(answering(messages.get()))
 
 
 def _listen(connection: Connection[Any, Any], parent: int, messages: SimpleQueue[bytes]) -> None:

@@ -12,20 +12,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from openfaceplus import hosts
 from openfaceplus.errors import OpenFacePlusError, UnreadablePhoto
 from openfaceplus.files import shown
-from openfaceplus.stages.worker_process import Died, Process, answer
+from openfaceplus.hosts import Died, Process
+from openfaceplus.stages.worker_process import Here, answer
 from openfaceplus.threads import processes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _GRACE = 1.0  # seconds in which a process may finish its item when the pool is closed
+_LOOK = 0.2  # seconds after which who waits for a new process looks whether another is free
 
 
 @dataclass(frozen=True, slots=True)
 class Lost(Generic[Item]):
-    """Stands for the result of an item at which a process died twice."""
+    """Stands for the result of an item at which processes died again and again."""
 
     item: Item
 
@@ -47,7 +50,7 @@ class Workers(Generic[Item, Result]):
     worker once. A process that dies, such as of a crash in native code, is replaced and its item
     given again. ``make_worker``, its arguments, items and results must pickle, and may not be
     defined in ``__main__``, which the processes do not import. One job runs in this process, unless
-    it is to be ``apart``.
+    it is to be ``apart``, or the processes are those of another host (``hosts.on``).
     Several threads may map at a time: they share the processes, and each gets its own results in
     order. After a fork the child starts its own processes.
     """
@@ -61,7 +64,9 @@ class Workers(Generic[Item, Result]):
         apart: bool = False,
     ) -> None:
         self._jobs = processes(jobs)
-        self._apart = apart
+        elsewhere = hosts.elsewhere()
+        self._host = elsewhere or Here()
+        self._apart = apart or elsewhere is not None
         self._make_worker, self._arguments = make_worker, arguments
         self._closed = False
         self._reset()
@@ -72,6 +77,7 @@ class Workers(Generic[Item, Result]):
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(self._jobs)  # one thread waits for one process
         self._idle: list[Process] = []
+        self._coming: list[Process] = []
         self._all: set[Process] = set()
 
     def __enter__(self) -> Workers[Item, Result]:
@@ -136,29 +142,28 @@ class Workers(Generic[Item, Result]):
                 future.cancel()
 
     def _give(self, item: Item) -> Result | Lost[Item]:
-        for _ in range(2):
+        for _ in range(self._host.tries):
             with suppress(Died):
-                result: Result = self._ask(item)
+                result: Result = self._ask(item, 1)
                 return result
         return Lost(item)
 
     def _give_chunk(self, chunk: Sequence[Item]) -> Sequence[Result | Lost[Item]]:
-        results: list[Result | Lost[Item]] = []
         with suppress(Died):
-            results += self._ask(chunk)
-            return results
-        for item in chunk:
-            try:
-                results += self._ask([item])
-            except Died:
-                results.append(Lost(item))
-        return results
+            return list(self._ask(chunk, len(chunk)))
+        return [result for item in chunk for result in self._give_alone(item)]
 
-    def _ask(self, item: Any) -> Any:
+    def _give_alone(self, item: Item) -> Sequence[Result | Lost[Item]]:
+        for _ in range(self._host.tries - 1):
+            with suppress(Died):
+                return list(self._ask([item], 1))
+        return [Lost(item)]
+
+    def _ask(self, item: Any, count: int) -> Any:
         message = pickle.dumps(item)
         process = self._free()
         try:
-            reply = process.ask(message)
+            reply = process.ask(message, count)
         except Died:
             self._drop(process)
             raise
@@ -167,25 +172,34 @@ class Workers(Generic[Item, Result]):
 
     def _free(self) -> Process:
         """A process that has made its worker and has nothing to do."""
-        with suppress(IndexError):
-            while not (process := self._idle.pop()).alive():
-                self._drop(process)
-            return process
         message = pickle.dumps((self._make_worker, self._arguments))
-        reason = ""
-        for _ in range(2):
+        tries, reason = self._host.tries, ""
+        while tries:
+            with suppress(IndexError):
+                while not (process := self._idle.pop()).alive():
+                    self._drop(process)
+                return process
             if self._closed:
                 raise CancelledError
             try:
-                process = Process()
-                self._all.add(process)
-                answer(process.ask(message))
-                return process
+                process = self._next()
+                if process.ready(_LOOK):
+                    answer(process.ask(message))
+                    return process
+                self._coming.append(process)
             except Died as death:
-                reason = str(death)
+                tries, reason = tries - 1, str(death)
         raise OpenFacePlusError(
             f"worker processes cannot start: {reason}", remedy="use fewer processes", field="jobs"
         )
+
+    def _next(self) -> Process:
+        """One that was started and was not ready when it was looked at, or a new one."""
+        with suppress(IndexError):
+            return self._coming.pop()
+        process = self._host.start()
+        self._all.add(process)
+        return process
 
     def _drop(self, process: Process) -> None:
         process.kill()

@@ -1,0 +1,135 @@
+"""A Ray cluster against the pool of this machine, with the same cores, and with a node that dies.
+
+    python benchmarks/cluster.py PHOTOS --photos 400 --rounds 3
+    python benchmarks/cluster.py PHOTOS --photos 800 --rounds 0 --kill
+
+PHOTOS is a folder per person, such as LFW. A cluster of two nodes of one processor each is started
+on this machine, and the same photos are embedded by it and by two processes of the pool, in turn:
+the ratio compares runs of the same minute. With ``--kill`` the photos are aligned and represented,
+a node is killed amid each step and another added, and both tables are compared with those of the
+pool, row by row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from openfaceplus.cluster import cluster
+from openfaceplus.images import walk
+from openfaceplus.recipe import recipe
+from openfaceplus.stages import align, represent
+from openfaceplus.stages.photos import embed_photos
+from openfaceplus.store.layout import ALIGNMENT, REPRESENTATION
+from openfaceplus.store.tables import read_table
+
+JOBS = 2
+
+
+def main() -> None:
+    """Measure and print."""
+    parse = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parse.add_argument("folder", type=Path, metavar="PHOTOS")
+    parse.add_argument("--photos", type=int, default=400)
+    parse.add_argument("--rounds", type=int, default=3)
+    parse.add_argument("--kill", action="store_true")
+    args = parse.parse_args()
+    files = walk(args.folder)[: args.photos]
+    with machines() as made:
+        ratios = [compare([str(file.path) for file in files], made) for _ in range(args.rounds)]
+        if ratios:
+            print(f"ratio {statistics.median(ratios):.2f} (of {len(ratios)})", flush=True)
+        if args.kill:
+            kill(args.folder, files, made)
+
+
+@contextmanager
+def machines() -> Iterator[Any]:
+    """A cluster of two nodes of one processor each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.add_node(num_cpus=1)
+    yield made
+    made.shutdown()
+
+
+def compare(paths: list[str], made: Any) -> float:
+    """The cluster's photos a second over the pool's, start and end of the processes included."""
+
+    def speed() -> float:
+        start = time.perf_counter()
+        assert len(list(embed_photos(paths, recipe(), jobs=JOBS))) == len(paths)
+        return len(paths) / (time.perf_counter() - start)
+
+    pool = speed()
+    with cluster(made.address):
+        there = speed()
+    pool = (pool + speed()) / 2
+    print(f"pool {pool:.1f} photos/s, cluster {there:.1f}, ratio {there / pool:.2f}", flush=True)
+    return there / pool
+
+
+def kill(folder: Path, files: list[Any], made: Any) -> None:
+    """Compare the tables of both, where a node of the cluster dies amid each step."""
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        root = Path(place)
+        photos = root / "photos"
+        for file in files:
+            link = photos / file.relative
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file.path.absolute())
+        chips, vectors = root / "chips", root / "vectors"
+        start = time.perf_counter()
+        align.align(photos, chips, recipe(), jobs=JOBS)
+        represent.represent(chips, vectors, jobs=JOBS)
+        print(f"pool: {time.perf_counter() - start:.0f} s", flush=True)
+        here = tables(chips, vectors)
+        chips.rename(root / "other-chips")
+        vectors.rename(root / "other-vectors")
+        start = time.perf_counter()
+        stack.enter_context(cluster(made.address))
+        journal = chips / ALIGNMENT.journal
+        amid(lambda: align.align(photos, chips, recipe(), jobs=JOBS), journal, len(files), made)
+        journal = vectors / REPRESENTATION.journal
+        amid(lambda: represent.represent(chips, vectors, jobs=JOBS), journal, len(files), made)
+        seconds = time.perf_counter() - start
+        there = tables(chips, vectors)
+        same = sum(one == other for one, other in zip(here, there, strict=True))
+        print(
+            f"cluster with two nodes killed: {seconds:.0f} s; {same} of {len(here)} rows the same"
+        )
+
+
+def amid(step: Any, journal: Path, total: int, made: Any) -> None:
+    """Run a step, and kill a node and add another when its journal is half full."""
+    work = Thread(target=copy_context().run, args=(step,))
+    work.start()
+    while not (journal.exists() and journal.read_bytes().count(b"\n") > total // 2):
+        time.sleep(0.1)
+        assert work.is_alive(), "it was done before a node could be killed"
+    made.remove_node(next(iter(made.worker_nodes)), allow_graceful=False)
+    made.add_node(num_cpus=1)
+    work.join()
+
+
+def tables(chips: Path, vectors: Path) -> list[Any]:
+    """All rows of both tables, without what changes when a file is written again, and vectors."""
+    aligned = read_table(chips / ALIGNMENT.table, ALIGNMENT.columns)
+    made = read_table(vectors / REPRESENTATION.table, REPRESENTATION.columns)
+    for row in made:
+        row.pop("fingerprint")
+    lines = (vectors / "reps.csv").read_text().splitlines()
+    return [*aligned, *made, *lines]
+
+
+if __name__ == "__main__":
+    main()
