@@ -13,6 +13,7 @@ from openfaceplus.faces import ChipSpec
 from openfaceplus.files import possible
 from openfaceplus.weights import locate
 from openfaceplus.weights.embedder_spec import EmbedderSpec, make_spec, read_spec
+from openfaceplus.weights.trained import trained_folder
 
 _DLIB_CHIP = ChipSpec(150, "dlib", 0.25)
 
@@ -125,9 +126,10 @@ def recipe(
     """A profile's recipe with changes to its fields; None keeps the profile's value.
 
     The detector is ``auto`` unless named, and becomes what that stands for here. ``embedder`` may
-    be ``name:PATH`` or an ``EmbedderChoice``, ``spec`` the path of a JSON file; the chip follows
-    from them unless it is given. Raises UsageError for an unknown profile or embedder and
-    for a spec that makes no sense, ModelMissing for one that cannot be read.
+    be ``name:PATH``, a folder that training left or an ``EmbedderChoice``, ``spec`` the path of a
+    JSON file; the chip follows from them unless it is given. Raises UsageError for an unknown
+    profile or embedder and for a spec that makes no sense, ModelMissing for one that cannot be
+    read.
     """
     if profile not in PROFILES:
         raise UsageError(
@@ -138,6 +140,10 @@ def recipe(
     if isinstance(embedder, EmbedderChoice):
         spec = embedder.spec or spec
         embedder = embedder.embedder
+    known = embedder in embedding.EMBEDDERS
+    if embedder and not known and (trained := trained_folder(embedder)):
+        embedder, spec = f"onnx:{trained.graph}", trained.spec
+        landmarks = landmarks or trained.landmarks
     name, _, path = (embedder or "").partition(":")
     read = None
     if name or spec is not None:

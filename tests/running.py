@@ -67,7 +67,7 @@ def run(
 def call(*words: object, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
     """The same in this process, which is ten times as fast; an exception is not caught."""
     first, *rest = map(os.fspath, map(_text, words))
-    command = import_module(f"openfaceplus.cli.{MODULES.get(first, first)}")
+    command = import_module(f"openfaceplus.cli.{MODULES.get(first, first).replace('-', '_')}")
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:

@@ -28,7 +28,7 @@ STREETS = {
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "evaluate", "video", "track",
-        "database", "audit", "pictures",
+        "database", "audit", "pictures", "training",
     },
     "composition": {
         "recipe", "loaded", "pipeline", "model", "api", "verification", "photo_folder", "stages",
@@ -147,7 +147,7 @@ def test_help_of_every_script_loads_nothing_heavy(script):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
-        import_module(f"openfaceplus.cli.{command}").main(["--help"])
+        import_module(f"openfaceplus.cli.{command.replace('-', '_')}").main(["--help"])
     said = capsys.readouterr().out
     assert stop.value.code == 0
     assert re.search(rf"examples:\n  openfaceplus {command}\b", said)

@@ -62,6 +62,7 @@ def commands_of(root: Path) -> dict[str, list[object]]:
         "keys": ["remove", ESC, "--keys", root / "keys.json"],
         "audit": ["verify", "--audit", root / ESC / "none"],
         "cohort": ["build", root / ESC / "none"],
+        "train-embedder": [root / ESC / "none", "-o", root / ESC / "run"],
         "models": ["path", ESC],
         "demo": ["-o", photo],
         "version": [ESC],
@@ -127,7 +128,7 @@ def test_an_error_names_the_flag_of_its_field(capsys):
     said, out = stops(RuntimeError("odd"), "--json")
     assert "should not happen" in said and json.loads(out)["error"]["code"] == "internal"
     for command in COMMANDS:
-        import_module(f"openfaceplus.cli.{command}")
+        import_module(f"openfaceplus.cli.{command.replace('-', '_')}")
     assert not set(problems._DESTS) & set(problems._DESTS.values())
 
 

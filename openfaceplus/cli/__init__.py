@@ -23,6 +23,7 @@ COMMANDS = {
     "cohort": "strangers of your own that make rates surer",
     "explain": "see how one photo becomes a name",
     "evaluate": "measure error rates on photos of your own",
+    "train-embedder": "photos -> a network of your own that turns faces into numbers",
     "models": "list, fetch and locate model files",
     "demo": "run the whole flow on sample photos",
     "version": "print the version and those of the libraries",
@@ -59,5 +60,5 @@ def main(argv: list[str] | None = None) -> int:
             f"openfaceplus: there is no command {name!r}; see openfaceplus --help", file=sys.stderr
         )
         return 2
-    status: int = import_module(f"openfaceplus.cli.{name}").main(rest)
+    status: int = import_module(f"openfaceplus.cli.{name.replace('-', '_')}").main(rest)
     return status

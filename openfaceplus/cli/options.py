@@ -38,9 +38,9 @@ def add_recipe(to: argparse.ArgumentParser, detection: bool = True, openface: bo
     if detection:
         _add_detection(group, CLASSIC if openface else AUTO)
     group.add_argument(
-        "--embedder", metavar="NAME[:PATH]", type=named(EMBEDDERS, "embedder"),
+        "--embedder", metavar="NAME[:PATH]", type=_embedder,
         help=f"the network: {', '.join(EMBEDDERS)} (default: {usual.embedder}); PATH is its file, "
-        "as in arcface:w600k_r50.onnx",
+        "as in arcface:w600k_r50.onnx; or a folder that train-embedder left",
     )  # fmt: skip
     group.add_argument(
         "--embedder-spec", metavar="FILE",
@@ -50,6 +50,16 @@ def add_recipe(to: argparse.ArgumentParser, detection: bool = True, openface: bo
         "--views", type=int,
         help="1: the chip; 2: and its mirror image (default); 6: three crops, mirrored; slower",
     )  # fmt: skip
+
+
+def _embedder(text: str) -> str:
+    """A parser of ``--embedder``: a name, a name with a path, or a trained embedder's folder."""
+    from openfaceplus.embedding import EMBEDDERS
+    from openfaceplus.weights.trained import MANIFEST
+
+    if text not in EMBEDDERS and os.path.isfile(os.path.join(text, MANIFEST)):
+        return os.path.abspath(text)
+    return named(EMBEDDERS, "embedder")(text)
 
 
 def _add_detection(group: argparse._ArgumentGroup, usual: str) -> None:

@@ -6,6 +6,7 @@ can tell apart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,4 +153,17 @@ def reliability(path: Path, table: Reliability) -> Path:
     )  # fmt: skip
     axes.legend(loc="upper left")
     _percent(axes.yaxis)
+    return _save(figure, path)
+
+
+def training(path: Path, losses: Sequence[float], scores: Sequence[float]) -> Path:
+    """A network's loss and its accuracy on people who were not trained on, by epoch."""
+    figure, axes = _axes("Training", "epoch", "loss")
+    epochs = range(1, len(losses) + 1)
+    axes.plot(epochs, losses, color=_BLUE, marker=".", label="loss")
+    right = axes.twinx()
+    right.plot(epochs, scores, color=_VERMILION, marker=".", label="accuracy, people held out")
+    right.set(ylabel="pairs told apart")
+    _percent(right.yaxis)
+    figure.legend(loc="outside lower center", ncols=2)
     return _save(figure, path)
