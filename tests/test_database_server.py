@@ -288,10 +288,10 @@ def replica(folder: Path, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["cp", "-a", folder / "data", data], check=True)
     (data / "standby.signal").touch()
     user = account(data)
+    other = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     server = subprocess.Popen(
-        [programs_for(user) / "postgres", "-D", "/proc/self/cwd"], cwd=data, stderr=subprocess.DEVNULL,
-        **({"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-           if os.geteuid() == 0 else {}),
+        [programs_for(user) / "postgres", "-D", "/proc/self/cwd"],
+        cwd=data, stderr=subprocess.DEVNULL, **(other if os.geteuid() == 0 else {}),
     )  # fmt: skip
     yield data
     server.send_signal(signal.SIGINT)
