@@ -8,13 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from made_videos import file, index, sequences
 from running import environment
+from test_resume import until
+from vectors import SPACE
 
 from openfaceplus.database import connect, data_folder
+from openfaceplus.database.programs import account, programs_for
 from openfaceplus.database.rows import Join
 from openfaceplus.database.videos import halfvec
 from openfaceplus.errors import DatabaseError
@@ -270,3 +275,38 @@ def test_killed_while_its_files_are_made(tmp_path):
         with connect(folder) as db:
             assert db.videos.all() == []
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def replica(folder: Path, tmp_path: Path) -> Iterator[Path]:
+    """Another server's data, which may only be read: those of the folder as they are now."""
+    with connect(folder) as db:
+        db.run("ALTER SYSTEM SET wal_level = replica")
+    with connect(folder) as db:
+        index(db, "before.mp4", sequences(1, 1)[0])
+    data = tmp_path / "replica"
+    subprocess.run(["cp", "-a", folder / "data", data], check=True)
+    (data / "standby.signal").touch()
+    user = account(data)
+    other = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    server = subprocess.Popen(
+        [programs_for(user) / "postgres", "-D", "/proc/self/cwd"],
+        cwd=data, stderr=subprocess.DEVNULL, **(other if os.geteuid() == 0 else {}),
+    )  # fmt: skip
+    yield data
+    server.send_signal(signal.SIGINT)
+    server.wait()
+
+
+@pytest.mark.heavy
+def test_of_several_hosts_one_is_written_and_another_searched(folder, replica):
+    with connect(folder) as primary:
+        hosts = f"{replica},{folder / 'data'}"
+        url = f"postgresql://openfaceplus@/postgres?host={quote(hosts, safe='')}"
+        with connect(url, patience=10) as db:
+            assert until(lambda: (replica / ".s.PGSQL.5432").exists(), 10)
+            made, _ = sequences(2, 1)
+            index(db, "after.mp4", made)
+            found = [one.video for one in db.search(made[1].descriptor, SPACE)]
+        assert len(primary.search(made[1].descriptor, SPACE)) == 3
+        assert len(found) == 1, "it was not the replica that was asked"

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 _LOCAL = "local:"
 _PATIENCE = 5.0  # seconds for a cluster's machine to answer
-_QUIET = {
+_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns that this will once be so
+    "RAY_worker_niceness": "0",  # of a cluster that is started here; else they stand back
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
 
@@ -54,7 +55,7 @@ def _connect(address: str, stack: ExitStack) -> bool:
     """Join a cluster, or start one here; whether it was started here."""
     import ray
 
-    for name, value in _QUIET.items():
+    for name, value in _VARIABLES.items():
         os.environ.setdefault(name, value)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     local = address.startswith(_LOCAL)

@@ -42,10 +42,11 @@ class Database:
 
     It is one connection, of one thread at a time; each process opens its own. ``where`` is what was
     given, ``url`` what it is reached by, and ``place`` what messages call it, without the password.
+    Of several hosts in a URL it is the one that may be written; for ``reading`` any replica of it.
     All methods raise DatabaseError if the server is lost: then open it again.
     """
 
-    def __init__(self, where: str | os.PathLike[str]) -> None:
+    def __init__(self, where: str | os.PathLike[str], reading: bool = False) -> None:
         extras.require("psycopg", "video", "a database")
         extras.require("pgvector", "video", "a database")
         self.where = os.fspath(where)
@@ -60,7 +61,7 @@ class Database:
                 stack.callback(server.close)
                 self.url, self.place = server.url, self.where
             with translated(self.place):
-                self.connection = _connected(self.url)
+                self.connection = _connected(self.url, reading)
                 stack.callback(self.connection.close)
                 prepare(self.connection, shown(self.place))
                 _register(self.connection)
@@ -104,7 +105,16 @@ class Database:
         their ``likeness``, the cosine. Raises UsageError for a space that nothing is in."""
         from openfaceplus.database.search import search
 
-        return search(self, vector, space, k, video)
+        return search(self.searched, vector, space, k, video)
+
+    @cached_property
+    def searched(self) -> Database:
+        """What answers searches: of several hosts a replica, which may be some seconds behind."""
+        if not is_url(self.where) or not _hosts(self.url):
+            return self
+        replica = Database(self.where, reading=True)
+        self._open.callback(replica.close)
+        return replica
 
     def index(self) -> list[str]:
         """Make the indexes for searching that are worth their while by now and are missing, which
@@ -167,14 +177,22 @@ class Database:
         return int(number)
 
 
-def _connected(url: str) -> psycopg.Connection[Any]:
+def _connected(url: str, reading: bool) -> psycopg.Connection[Any]:
     import psycopg
 
+    chosen: dict[str, Any] = {}
+    if _hosts(url):
+        attributes = "prefer-standby" if reading else "read-write"
+        chosen = {"target_session_attrs": attributes, "load_balance_hosts": "random"}
     end = time.monotonic() + _PATIENCE
     while True:
         try:
             made = psycopg.connect(
-                url, autocommit=True, connect_timeout=10, application_name="openfaceplus"
+                url,
+                autocommit=True,
+                connect_timeout=10,
+                application_name="openfaceplus",
+                **chosen,
             )
             made.execute(_FAREWELL)
             return made
@@ -184,6 +202,13 @@ def _connected(url: str) -> psycopg.Connection[Any]:
             if time.monotonic() > end:
                 raise
             time.sleep(0.1)
+
+
+def _hosts(url: str) -> bool:
+    """Whether a URL names several hosts."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    return "," in str(conninfo_to_dict(url).get("host", ""))
 
 
 def _register(connection: psycopg.Connection[Any]) -> None:
