@@ -21,7 +21,7 @@ SCRIPTS = {
 """OpenFace's names, and the module of ``openfaceplus.cli`` whose ``script`` each runs."""
 MODULES = (
     "openfaceplus", "openfaceplus.errors", "openfaceplus.classify", "openfaceplus.gallery",
-    "openfaceplus.evaluate.metrics", "openfaceplus.evaluate.plots",
+    "openfaceplus.evaluate.metrics", "openfaceplus.evaluate.plots", "openfaceplus.training",
     "openfaceplus.compat.face_recognition", "openfaceplus.compat.openface",
 )  # fmt: skip
 
@@ -38,7 +38,9 @@ def commands() -> Iterator[tuple[str, str, str]]:
 
 
 def _command(title: str, module: str, function: str) -> str:
-    parser = _parser(getattr(import_module(f"openfaceplus.cli.{module}"), function))
+    from openfaceplus.cli import module_of
+
+    parser = _parser(getattr(import_module(module_of(module)), function))
     parts = [f"# {title}", _fenced(parser.format_help())]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

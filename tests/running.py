@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from openfaceplus.cli import module_of
+
 ROOT = Path(__file__).resolve().parents[1]
 ALIGN = ROOT / "util/align-dlib.py"
 REPRESENT = ROOT / "batch_represent/main.py"
@@ -67,7 +69,7 @@ def run(
 def call(*words: object, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
     """The same in this process, which is ten times as fast; an exception is not caught."""
     first, *rest = map(os.fspath, map(_text, words))
-    command = import_module(f"openfaceplus.cli.{MODULES.get(first, first).replace('-', '_')}")
+    command = import_module(module_of(MODULES.get(first, first)))
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:

@@ -14,7 +14,7 @@ from running import ROOT, environment, run
 
 import openfaceplus
 from openfaceplus import errors
-from openfaceplus.cli import COMMANDS
+from openfaceplus.cli import COMMANDS, module_of
 
 PACKAGE = ROOT / "openfaceplus"
 SCRIPTS = sorted(
@@ -147,7 +147,7 @@ def test_help_of_every_script_loads_nothing_heavy(script):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
-        import_module(f"openfaceplus.cli.{command.replace('-', '_')}").main(["--help"])
+        import_module(module_of(command)).main(["--help"])
     said = capsys.readouterr().out
     assert stop.value.code == 0
     assert re.search(rf"examples:\n  openfaceplus {command}\b", said)

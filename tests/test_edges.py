@@ -18,7 +18,7 @@ from running import CLASSIFIER, ROOT, call, command_line, environment, refused, 
 
 import openfaceplus
 from openfaceplus import words
-from openfaceplus.cli import COMMANDS, common, options, problems
+from openfaceplus.cli import COMMANDS, common, module_of, options, problems
 from openfaceplus.errors import NoFace, UsageError
 from openfaceplus.faces import Box, Decision
 from openfaceplus.model import Identified
@@ -128,7 +128,7 @@ def test_an_error_names_the_flag_of_its_field(capsys):
     said, out = stops(RuntimeError("odd"), "--json")
     assert "should not happen" in said and json.loads(out)["error"]["code"] == "internal"
     for command in COMMANDS:
-        import_module(f"openfaceplus.cli.{command.replace('-', '_')}")
+        import_module(module_of(command))
     assert not set(problems._DESTS) & set(problems._DESTS.values())
 
 

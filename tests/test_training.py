@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -245,7 +246,7 @@ def test_frozen_layers_stay_and_a_bad_checkpoint_is_refused(tmp_path):
 def test_pairs_of_people_held_out_are_of_nobody_trained_on():
     people = np.repeat(np.array([f"p{i}" for i in range(30)]), 3)
     photos = [f"{name}/{name}_{n % 3 + 1:04d}.jpg" for n, name in enumerate(people)]
-    faces = training_data.Faces(people, photos, np.zeros((90, 2, 2, 3), np.uint8))
+    faces = training_data.Faces(people, photos, np.zeros((90, 2, 2, 3), np.uint8), Path())
     check = training_data.held_out_by_chance(faces, 0)
     first, second = people[check.first], people[check.second]
     assert (check.same == (first == second)).all() and check.same.sum() * 2 == len(check.same)
@@ -264,7 +265,7 @@ def test_a_student_of_photos_becomes_an_embedder(people, tmp_path):
     folder = tmp_path / "run"
     words = (
         "train-embedder", people, "-o", folder, "--teacher", "dlib", "--network",
-        "small", "--blends", 1, "--batch", 4, "--epochs", 2, "--jobs", 1, "--json",
+        "small", "--batch", 4, "--epochs", 2, "--jobs", 1, "--json",
     )  # fmt: skip
     said = json.loads(call(*words).stdout)
     assert said["epochs"] == 2 and said["counts"]["people_held_out"] == 2

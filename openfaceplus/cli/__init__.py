@@ -45,6 +45,11 @@ example:
 `openfaceplus COMMAND --help` explains one command."""
 
 
+def module_of(name: str) -> str:
+    """The module whose ``main`` is the command called ``name``."""
+    return f"openfaceplus.cli.{name.replace('-', '_')}"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status; without arguments given, the process's own."""
     if argv is None:
@@ -60,5 +65,5 @@ def main(argv: list[str] | None = None) -> int:
             f"openfaceplus: there is no command {name!r}; see openfaceplus --help", file=sys.stderr
         )
         return 2
-    status: int = import_module(f"openfaceplus.cli.{name.replace('-', '_')}").main(rest)
+    status: int = import_module(module_of(name)).main(rest)
     return status

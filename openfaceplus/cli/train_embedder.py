@@ -77,10 +77,6 @@ def _add_lesson(to: argparse.ArgumentParser) -> None:
         help="learn this embedder's numbers, such as dlib's; nobody's name is needed",
     )  # fmt: skip
     group.add_argument(
-        "--blends", type=float, default=0.0, metavar="N",
-        help="let the teacher also see N times as many pictures half of one face, half of another",
-    )  # fmt: skip
-    group.add_argument(
         "--relation", type=float, default=0.1, metavar="W",
         help="weight of the likeness between faces beside the numbers (default: %(default)s)",
     )  # fmt: skip
@@ -147,7 +143,7 @@ def _options(args: argparse.Namespace) -> TrainEmbedderOptions:
         args.epochs, args.rate, args.decay, args.schedule, args.precision, args.device, args.seed,
         args.patience, not args.no_changes, tuple(args.freeze),
     )  # fmt: skip
-    same = ("network", "weights", "dim", "teacher", "blends", "relation", "batch", "loss", "mining",
+    same = ("network", "weights", "dim", "teacher", "relation", "batch", "loss", "mining",
             "margin", "people", "photos", "pairs", "detector", "tensorboard")  # fmt: skip
     given = {name: getattr(args, name) for name in same}
     return TrainEmbedderOptions(

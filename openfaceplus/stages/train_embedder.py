@@ -22,8 +22,6 @@ from openfaceplus.stages.trainable import build, trainable
 from openfaceplus.stages.training_data import (
     Check,
     Faces,
-    Lesson,
-    blend,
     held_out_by_chance,
     held_out_of_pairs,
     lesson,
@@ -31,7 +29,7 @@ from openfaceplus.stages.training_data import (
 )
 
 if TYPE_CHECKING:
-    from openfaceplus.training.loop import Batches, Epoch, LoopSettings
+    from openfaceplus.training.loop import Batches, Epoch, LoopSettings, Trainer
 
 CHECKPOINT, MANIFEST = "checkpoint.pt", "training.json"
 
@@ -41,18 +39,17 @@ class TrainEmbedderOptions:
     """What to train and on what.
 
     ``network`` begins with ``weights``, a state dict, or by chance. With a ``teacher``, an
-    embedder's name, its vectors are learned, and no names: of the faces and of ``blends`` times as
-    many pictures half of one face and half of another's; ``relation`` is how much the cosines
-    between faces count beside. Else the ``loss`` separates people: a batch is ``photos`` photos of
-    each of ``people``, ``mining`` and ``margin`` are the triplet loss's. ``pairs`` is a file as
-    LFW's pairs.txt, whose ``folds`` (from 1) are held out; without it a tenth of the people is.
+    embedder's name, its vectors are learned, and no names, ``batch`` faces at once; ``relation`` is
+    how much the cosines between faces count beside. Else the ``loss`` separates people: a batch is
+    ``photos`` photos of each of ``people``, ``mining`` and ``margin`` are the triplet loss's.
+    ``pairs`` is a file as LFW's pairs.txt, whose ``folds`` (from 1) are held out; without it a
+    tenth of the people is.
     """
 
     network: str = "nn4.small2"
     weights: Path | None = None
     dim: int = 128
     teacher: str | None = None
-    blends: float = 0.0
     relation: float = 0.1
     batch: int = 32
     loss: str = "triplet"
@@ -65,7 +62,7 @@ class TrainEmbedderOptions:
     detector: str = recipes.AUTO
     tensorboard: bool = False
     onnx: bool = True
-    loop: LoopSettings = field(default_factory=lambda: _loop().LoopSettings())
+    loop: LoopSettings = field(default_factory=lambda: _usual_loop())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,8 +119,12 @@ def train_embedder(
     Manifest("train-embedder", settings, counts, roots=[str(source.resolve())]).write(
         output / MANIFEST
     )
-    lessons = _lesson(source, output, faces, training, options, jobs, progress)
-    trainer = _trainer(faces, training, lessons, options)
+    taught = None
+    if options.teacher is not None:
+        training, taught = lesson(
+            faces, training, output / "teacher", _teacher(options), jobs=jobs, progress=progress
+        )
+    trainer, batches = _prepare(faces, training, taught, options)
     if (output / CHECKPOINT).is_file():
         trainer.load(output / CHECKPOINT)
     with embedder_folder.Log(output, trainer.history, options.tensorboard) as log:
@@ -132,16 +133,15 @@ def train_embedder(
             log.add(row)
             each(row)
 
-        trainer.run(_batches(faces, training, lessons, options), _validation(faces, check),
-                    output / CHECKPOINT, after)  # fmt: skip
+        trainer.run(batches, _validation(faces, check), output / CHECKPOINT, after)
     embedder_folder.write(output, trainer.network, options, recipe, trainer.history, counts)
     return TrainedEmbedder(output, trainer.history, counts)
 
 
-def _loop() -> Any:
-    from openfaceplus.training import loop
+def _usual_loop() -> LoopSettings:
+    from openfaceplus.training.loop import LoopSettings
 
-    return loop
+    return LoopSettings()
 
 
 def _settings(source: Path, options: TrainEmbedderOptions) -> dict[str, Any]:
@@ -162,6 +162,12 @@ def _recipe(options: TrainEmbedderOptions) -> Recipe:
     return replace(made, chip=kind.spec.chip)
 
 
+def _teacher(options: TrainEmbedderOptions) -> Recipe:
+    """How the teacher sees a face: in as many views as its chips allow."""
+    made = recipes.recipe(detector=options.detector, embedder=options.teacher)
+    return replace(made, views=2 if made.chip.padding is None else 6)
+
+
 def _held_out(faces: Faces, options: TrainEmbedderOptions) -> Check:
     if options.pairs is None:
         return held_out_by_chance(faces, options.loop.seed)
@@ -170,68 +176,39 @@ def _held_out(faces: Faces, options: TrainEmbedderOptions) -> Check:
     return held_out_of_pairs(faces, pairs, folds)
 
 
-def _lesson(
-    source: Path, output: Path, faces: Faces, training: np.ndarray,
-    options: TrainEmbedderOptions, jobs: int | None, progress: Progress,
-) -> Lesson | None:  # fmt: skip
-    if options.teacher is None:
-        return None
-    teacher = recipes.recipe(detector=options.detector, embedder=options.teacher)
-    if teacher.chip.template == "dlib":
-        teacher = replace(teacher, views=6)
-    return lesson(
-        source, training, output / "teacher", teacher, faces=faces, blends=options.blends,
-        seed=options.loop.seed, jobs=jobs, progress=progress,
-    )  # fmt: skip
-
-
-def _trainer(
-    faces: Faces, training: np.ndarray, lessons: Lesson | None, options: TrainEmbedderOptions
-) -> Any:
-    from openfaceplus.training.losses import Distillation, named_loss
-
-    dim = options.dim if lessons is None else lessons.targets.shape[1]
-    network = build(options.network, dim, options.loop.seed, options.weights)
-    loss: Any = Distillation(options.relation)
-    if lessons is None:
-        classes = len(np.unique(faces.people[training]))
-        loss = named_loss(options.loss, classes, dim, options.mining, options.margin)
-    return _loop().Trainer(network, loss, options.loop)
-
-
-def _batches(
-    faces: Faces, training: np.ndarray, lessons: Lesson | None, options: TrainEmbedderOptions
-) -> Batches:
+def _prepare(
+    faces: Faces, training: np.ndarray, taught: np.ndarray | None, options: TrainEmbedderOptions
+) -> tuple[Trainer, Batches]:
+    """What trains on the ``training`` faces, with the teacher's vectors if it ``taught`` any."""
     import torch
 
+    from openfaceplus.training.loop import Batches, Trainer
+    from openfaceplus.training.losses import Distillation, named_loss
     from openfaceplus.training.mining import people_batches
 
-    if lessons is None:
-        labels = np.unique(faces.people[training], return_inverse=True)[1]
+    labels = np.unique(faces.people[training], return_inverse=True)[1]
+    dim = options.dim if taught is None else taught.shape[1]
+    network = build(options.network, dim, options.loop.seed, options.weights)
+    loss: Any = Distillation(options.relation)
+    if taught is None:
+        loss = named_loss(options.loss, labels.max() + 1, dim, options.mining, options.margin)
 
-        def draw(chance: np.random.Generator) -> Iterator[np.ndarray]:
-            return people_batches(labels, options.people, options.photos, chance)
-
-        count = sum(1 for _ in draw(np.random.default_rng(0)))
-        return _loop().Batches(  # type: ignore[no-any-return]
-            draw, lambda items: faces.chips[training[items]].astype(np.float32),
-            torch.from_numpy(labels), count,
-        )  # fmt: skip
-    known = int((lessons.items[:, 0] == lessons.items[:, 1]).sum())
-    size = min(options.batch, known)
-
-    def shuffled(chance: np.random.Generator) -> Iterator[np.ndarray]:
-        """All faces, and half as many blends."""
-        blends = known + chance.permutation(len(lessons.items) - known)[: known // 2]
-        order = chance.permutation(np.concatenate([np.arange(known), blends]))
+    def draw(chance: np.random.Generator) -> Iterator[np.ndarray]:
+        if taught is None:
+            yield from people_batches(labels, options.people, options.photos, chance)
+            return
+        order = chance.permutation(len(training))
+        size = min(options.batch, len(order))
         for start in range(0, len(order) - size + 1, size):
             yield order[start : start + size]
 
-    count = sum(1 for _ in shuffled(np.random.default_rng(0)))
-    return _loop().Batches(  # type: ignore[no-any-return]
-        shuffled, lambda items: blend(faces.chips, lessons.items[items]),
-        torch.from_numpy(lessons.targets), count,
-    )  # fmt: skip
+    def chips(items: np.ndarray) -> np.ndarray:
+        pixels: np.ndarray = faces.chips[training[items]].astype(np.float32)
+        return pixels
+
+    targets = torch.from_numpy(labels if taught is None else taught)
+    count = sum(1 for _ in draw(np.random.default_rng(0)))
+    return Trainer(network, loss, options.loop), Batches(draw, chips, targets, count)
 
 
 def _validation(

@@ -14,7 +14,6 @@ from openfaceplus.evaluate.protocols import Pair
 from openfaceplus.faces import ChipSpec
 from openfaceplus.files import shown
 from openfaceplus.images import read_photo
-from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align
 from openfaceplus.stages.embedded import embed_folder
@@ -27,11 +26,13 @@ _MOST_PAIRS = 3000  # of either kind, of people held out
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """``chips`` (n, size, size, 3) uint8 with the ``people`` and the ``photos`` they show."""
+    """``chips`` (n, size, size, 3) uint8 with the ``people`` and the ``photos`` they show, which
+    lie below ``root``."""
 
     people: np.ndarray
     photos: list[str]
     chips: np.ndarray
+    root: Path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +74,9 @@ def load_faces(
     if not rows:
         raise UsageError(f"{shown(source)}: no face to train on was found")
     chips = _read(row["chip"] for row in rows)
-    return Faces(np.array([row["person"] for row in rows]), [row["photo"] for row in rows], chips)
+    root = Path(manifest.roots[0]) if manifest and manifest.roots else source
+    people = np.array([row["person"] for row in rows])
+    return Faces(people, [row["photo"] for row in rows], chips, root)
 
 
 def held_out_of_pairs(faces: Faces, pairs: Sequence[Pair], folds: Collection[int]) -> Check:
@@ -122,69 +125,31 @@ def held_out_by_chance(faces: Faces, seed: int) -> Check:
     return Check(mine[one[taken]], mine[other[taken]], same[taken], folds)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """What a student learns: ``items`` (n, 2) are two faces, whose chips it sees half and half, or
-    one face twice; ``targets`` (n, dimensions) are the teacher's vectors of unit length."""
-
-    items: np.ndarray
-    targets: np.ndarray
-
-
 def lesson(
-    photos: Path,
+    faces: Faces,
     training: np.ndarray,
     cache: Path,
     recipe: Recipe,
     *,
-    faces: Faces,
-    blends: float,
-    seed: int,
     jobs: int | None,
     progress: Progress,
-) -> Lesson:
-    """What the teacher of ``recipe`` makes of the ``training`` faces (their numbers), and of
-    ``blends`` times as many pictures half of one face and half of another's.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the ``training`` faces (their numbers) the teacher of ``recipe`` finds too, and the
+    (n, dimensions) vectors of unit length that it gives them.
 
-    Its vectors have the mean over the faces taken off, by which all of them are alike.
+    They have the mean over the faces taken off, by which all of them are alike. Raises UsageError
+    if it finds none.
     """
-    found = embed_folder(photos, cache, recipe, jobs=jobs, progress=progress)
-    vectors = dict(zip(found.photos, found.vectors, strict=True))
-    known = [n for n in training if np.isfinite(vectors.get(faces.photos[n], [np.nan])[0])]
-    if len(known) < 2:
+    found = embed_folder(faces.root, cache, recipe, jobs=jobs, progress=progress)
+    numbers = {photo: number for number, photo in enumerate(found.photos)}
+    places = np.array([numbers.get(faces.photos[face], -1) for face in training])
+    kept = (places >= 0) & found.usable[places]
+    if kept.sum() < 2:
         raise UsageError("the teacher found no faces in these photos", field="teacher")
-    own = np.array([vectors[faces.photos[n]] for n in known])
-    chance = np.random.default_rng(seed)
-    count = round(blends * len(known))
-    mixed = np.stack([chance.integers(len(known), size=count) for _ in range(2)], 1)
-    pixels = own
-    if count:
-        places = {row["photo"]: row["chip"] for row in align.read_alignment(cache / CHIPS)[1]}
-        pixels = _read(places[faces.photos[n]] for n in known)
-    pipeline = Pipeline(recipe)
-    made = [own]
-    with progress("teacher", count) as advance:
-        for start in range(0, count, 32):
-            part = mixed[start : start + 32]
-            seen = blend(pixels, part).astype(np.uint8)
-            both = pipeline.embedder.embed(np.concatenate([seen, seen[:, :, ::-1]]))
-            made.append(_unit(_unit(both).reshape(2, len(part), -1).sum(0)))
-            for _ in part:
-                advance()
-    numbers = np.array(known)
-    items = np.concatenate([np.stack([numbers, numbers], 1), numbers[mixed]])
-    return Lesson(items, _unit(np.concatenate(made) - own.mean(0)).astype(np.float32))
-
-
-def blend(chips: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """(n, size, size, 3) float32: of each item's two chips half and half."""
-    mean: np.ndarray = (chips[items[:, 0]].astype(np.float32) + chips[items[:, 1]]) / 2
-    return mean
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return unit
+    vectors = found.vectors[places[kept]]
+    vectors = vectors - vectors.mean(0)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return training[kept], vectors
 
 
 def _read(paths: Iterable[str]) -> np.ndarray:

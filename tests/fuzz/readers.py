@@ -21,6 +21,7 @@ import mutate
 import numpy as np
 import seeds
 
+from openfaceplus.cli import module_of
 from openfaceplus.errors import OpenFacePlusError
 from openfaceplus.weights import trial
 
@@ -159,7 +160,7 @@ def _model(path: Path) -> None:
         ("classifier", "train", root / "generated-embeddings"),
     ]  # fmt: skip
     name, *words = commands[int(root.parent.name[-1]) % len(commands)]
-    module = import_module(f"openfaceplus.cli.{name}")
+    module = import_module(module_of(name))
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
