@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sample_photos
 import skips
-from running import ALIGN, CLASSIFIER, REPRESENT, ROOT, run, save
+from running import ALIGN, CLASSIFIER, REPRESENT, ROOT, call, save
 
 from openfaceplus.errors import PhotoError
 from openfaceplus.weights import cache_folder
@@ -88,7 +88,7 @@ def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The portraits as a model folder, by the one command. Not to be changed."""
     folder = tmp_path_factory.mktemp("one-command") / "model"
-    run("train", portraits / "train", "-o", folder)
+    call("train", portraits / "train", "-o", folder, "--jobs", 1)
     return folder
 
 
@@ -100,11 +100,11 @@ def openface(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("openface")
     shutil.copytree(portraits / "train", folder / "training-images")
-    here = {"cwd": folder, "env": {"OPENFACEPLUS_CACHE": str(folder / "cache")}}
-    run(ALIGN, "./training-images/", "align", "outerEyesAndNose", "./aligned-images/",
-        "--size", "96", **here)  # fmt: skip
-    run(REPRESENT, "-outDir", "./generated-embeddings/", "-data", "./aligned-images/", **here)
-    run(CLASSIFIER, "train", "./generated-embeddings/", **here)
+    call(ALIGN, "./training-images/", "align", "outerEyesAndNose", "./aligned-images/",
+         "--size", "96", "--jobs", 1, cwd=folder)  # fmt: skip
+    call(REPRESENT, "-outDir", "./generated-embeddings/", "-data", "./aligned-images/",
+         "--jobs", 1, cwd=folder)  # fmt: skip
+    call(CLASSIFIER, "train", "./generated-embeddings/", cwd=folder)
     return folder
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -66,12 +66,14 @@ def run(
     return done
 
 
-def call(*words: object, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+def call(
+    *words: object, cwd: Path | None = None, expect: int | None = 0
+) -> subprocess.CompletedProcess[str]:
     """The same in this process, which is ten times as fast; an exception is not caught."""
     first, *rest = map(os.fspath, map(_text, words))
     command = import_module(module_of(MODULES.get(first, first)))
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    with chdir(cwd or os.curdir), redirect_stdout(out), redirect_stderr(err):
         try:
             status = (command.script if first in MODULES else command.main)(rest)
         except SystemExit as stop:

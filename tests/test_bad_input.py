@@ -145,7 +145,7 @@ def test_all_ways_to_store_a_photo_give_the_same_person(mixed):
 
 def test_the_same_photos_as_probes(mixed):
     root, expected, _ = mixed
-    done = run("infer", "-m", root / "model", "--json", root / "photos", expect=1)
+    done = call("infer", "-m", root / "model", "--json", root / "photos", "--jobs", 1, expect=1)
     said = {Path(d["file"]).name: d for d in map(json.loads, done.stdout.splitlines())}
     assert len(said) == 34  # two are called a.jpg
     for name, answer in said.items():
@@ -166,7 +166,7 @@ def test_people_with_odd_names_are_kept_apart(tmp_path):
     for number, name in enumerate(ODD):
         save(tmp_path / "photos" / name / "a.jpg", face(number))
     save(tmp_path / "photos" / ODD[0] / "a.png", face(9))
-    run("train", tmp_path / "photos", "-o", tmp_path / "model")
+    call("train", tmp_path / "photos", "-o", tmp_path / "model", "--jobs", 1)
     rows = table(tmp_path / "model/aligned-images/alignment.csv")
     assert sorted({row["person"] for row in rows}) == sorted(ODD) and len(rows) == 9
     assert len({row["chip"] for row in rows}) == 9
@@ -174,8 +174,8 @@ def test_people_with_odd_names_are_kept_apart(tmp_path):
     labels = tmp_path / "model/generated-embeddings/labels.csv"
     with labels.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         assert {Path(chip).parent.name for _, chip in csv.reader(file)} == set(ODD)
-    done = run("infer", "-m", tmp_path / "model", tmp_path / "photos", "--multi",
-               "--annotate", tmp_path / "a")  # fmt: skip
+    done = call("infer", "-m", tmp_path / "model", tmp_path / "photos", "--multi",
+                "--annotate", tmp_path / "a", "--jobs", 1)  # fmt: skip
     assert done.stdout.count("===\n") == 9 and done.stdout.count("Predict") == 9
     assert len(list((tmp_path / "a").iterdir())) == 9
     done = run("infer", "-m", tmp_path / "model", tmp_path / "photos", "--json",
@@ -249,7 +249,7 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(tmp_path, jobs):
     assert whole_images(chips) == 0
     assert [path.name for path in leftovers(chips)] in ([".alignment.journal"], [])
     assert "interrupted" in refused("represent", chips, "-o", tmp_path / "e")
-    run("align", root, "-o", chips)
+    call("align", root, "-o", chips, "--jobs", 1)
     said = refused("represent", chips, "-o", tmp_path / "e", before=small_files(2000))
     assert "cannot be written" in said
     assert not (tmp_path / "e/reps.csv").exists()

@@ -52,7 +52,7 @@ def test_files_are_where_openface_users_expect_them(openface):
 
 def test_training_says_what_openface_says(openface, tmp_path):
     shutil.copytree(openface / "generated-embeddings", tmp_path / "e")
-    said = run(CLASSIFIER, "train", "e/", cwd=tmp_path).stdout.splitlines()
+    said = call(CLASSIFIER, "train", "e/", cwd=tmp_path).stdout.splitlines()
     assert said[0] == "Training for 5 classes."
     assert "Saving classifier to 'e/classifier.pkl'" in said
 
@@ -72,12 +72,12 @@ def test_a_classifier_is_found_in_every_way_it_can_be_named(openface, portraits,
     pkl = openface / "generated-embeddings/classifier.pkl"
     named = run(CLASSIFIER, "infer", pkl, photo).stdout
     assert "Predict obama with" in named
-    assert run(CLASSIFIER, "infer", photo, cwd=openface).stdout == named
+    assert call(CLASSIFIER, "infer", photo, cwd=openface).stdout == named
     variable = {"OPENFACEPLUS_CLASSIFIER": str(pkl)}
     assert run(CLASSIFIER, "infer", photo, cwd=tmp_path, env=variable).stdout == named
-    assert run(CLASSIFIER, "infer", "--classifier-model", openface, photo).stdout == named
-    assert run("infer", "-m", pkl, photo).stdout == named
-    lost = run(CLASSIFIER, "infer", photo, cwd=tmp_path, expect=2)
+    assert call(CLASSIFIER, "infer", "--classifier-model", openface, photo).stdout == named
+    assert call("infer", "-m", pkl, photo).stdout == named
+    lost = call(CLASSIFIER, "infer", photo, cwd=tmp_path, expect=2)
     assert "train first" in lost.stderr
 
 
@@ -143,7 +143,7 @@ def test_strangers_are_unknown(portraits, tmp_path):
 
 def test_both_flows_give_the_same_vectors(openface, portraits, tmp_path):
     """OpenFace's 96-pixel chips do not cost accuracy: dlib's are cut from the photos again."""
-    run("train", portraits / "train", "-o", tmp_path / "m", "--detector", CLASSIC)
+    call("train", portraits / "train", "-o", tmp_path / "m", "--detector", CLASSIC, "--jobs", 1)
     ours = numbers(tmp_path / "m/generated-embeddings/reps.csv")
     theirs = numbers(openface / "generated-embeddings/reps.csv")
     assert np.allclose(ours, theirs, atol=1e-6)
@@ -154,11 +154,11 @@ def test_both_flows_give_the_same_vectors(openface, portraits, tmp_path):
 
 def test_without_the_photos_small_chips_are_a_space_of_their_own(here, portraits):
     shutil.rmtree(here / "training-images")
-    done = run(REPRESENT, "-outDir", "gone/", "-data", "aligned-images/", cwd=here)
+    done = call(REPRESENT, "-outDir", "gone/", "-data", "aligned-images/", "--jobs", 1, cwd=here)
     assert "warning: the photos are gone" in done.stderr and "93.5" in done.stderr
-    run(CLASSIFIER, "train", "gone/", cwd=here)
+    call(CLASSIFIER, "train", "gone/", cwd=here)
     photo = portraits / "test/obama1.jpg"
-    said = run(CLASSIFIER, "infer", "gone/classifier.pkl", photo, cwd=here).stdout
+    said = call(CLASSIFIER, "infer", "gone/classifier.pkl", photo, cwd=here).stdout
     assert "closest: obama" in said  # five people calibrate nothing in a space without a table
     space = json.loads((here / "gone/representation.json").read_text())["settings"]["space"]
     usual = json.loads((here / "generated-embeddings/representation.json").read_text())
@@ -169,7 +169,8 @@ def test_chips_of_unknown_origin_can_be_embedded(here):
     (here / "aligned-images/alignment.csv").unlink()
     (here / "aligned-images/alignment.json").unlink()
     save(here / "aligned-images/aaron/broken.png").write_bytes(b"broken")
-    done = run(REPRESENT, "-outDir", "e", "-data", "aligned-images", cwd=here, expect=1)
+    done = call(REPRESENT, "-outDir", "e", "-data", "aligned-images", "--jobs", 1, cwd=here,
+                expect=1)  # fmt: skip
     assert "9 of 10 photos represented" in done.stdout
     assert len(numbers(here / "e/reps.csv")) == 9
 

@@ -239,6 +239,12 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(onnx_session, "_SECONDS", 1)
 
 
+@pytest.fixture
+def quicker(quick, monkeypatch):
+    """For what never ends: that its time is up is said after two seconds."""
+    monkeypatch.setattr(trial, "_SECONDS", 2)
+
+
 @pytest.mark.parametrize("kind", ["onnx", "h5", "landmarks", "tensorflow"])
 def test_pipes_and_devices_are_not_tried(kind, tmp_path, quick):
     os.mkfifo(tmp_path / "pipe")
@@ -302,18 +308,18 @@ def doubling():
 
 
 @pytest.mark.parametrize("make", [vast, doubling])
-def test_graphs_that_take_all_memory_or_time(make, tmp_path, quick):
+def test_graphs_that_take_all_memory_or_time(make, tmp_path, quicker):
     path = tmp_path / "a.onnx"
     path.write_bytes(make())
     for _ in range(2):  # what was refused is not remembered as good
-        with refused("memory|more than 8 s"):
+        with refused("memory|more than 2 s"):
             onnx_session.open_session(path)
 
 
-def test_loops_end(tmp_path, quick, monkeypatch):
+def test_loops_end(tmp_path, quicker, monkeypatch):
     path = tmp_path / "a.onnx"
     path.write_bytes(endless())
-    with refused("more than 8 s"):
+    with refused("more than 2 s"):
         onnx_session.open_session(path)
     monkeypatch.setattr(onnx_session, "attempt", lambda kind, path: None)
     session = onnx_session.open_session(path)  # as if it looped on some photos only

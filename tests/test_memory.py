@@ -188,7 +188,7 @@ def test_strips_are_seamless(tmp_path):
     from openfaceplus.images import read_photo
 
     slope = np.linspace(0, 255, 3000)[:, None, None] + np.zeros((1, 3000, 3))
-    for number in range(1, 9):
+    for number in (1, 3, 6, 8):  # by an axis, both or swapped
         exif = Image.Exif()
         exif[0x0112] = number
         path = save(tmp_path / f"{number}.png", slope.astype(np.uint8), exif=exif)

@@ -286,7 +286,7 @@ def assert_same(made: Classifier, honest: Classifier) -> None:
     check_whole(made)
 
 
-@pytest.mark.parametrize("people", [2, 3, 5, 9, 150])
+@pytest.mark.parametrize("people", [2, 3, 5, 9, 40, pytest.param(150, marks=pytest.mark.heavy)])
 def test_a_person_added_or_removed_is_as_if_trained_anew(measured, people):
     x, y = faces(people, 3, noise=0.6)
     made = trained(x, y)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import ALIGN, call, chips_of, face, kept, numbers, people, refused, run, save, table
+from running import ALIGN, call, chips_of, face, kept, numbers, people, refused, save, table
 
 from openfaceplus.weights import safe
 
@@ -127,7 +127,7 @@ def test_a_photo_changed_since_alignment_is_not_cut_by_old_landmarks(tmp_path):
 def test_any_number_of_processes_gives_the_same_bytes(tmp_path):
     root = people(tmp_path / "photos", a=10, b=10)
     for jobs in (1, 2):
-        run("train", root, "-o", "model", "--jobs", jobs, cwd=_made(tmp_path / str(jobs)))
+        call("train", root, "-o", "model", "--jobs", jobs, cwd=_made(tmp_path / str(jobs)))
     names = sorted(p.relative_to(tmp_path / "1") for p in (tmp_path / "1").rglob("*.*"))
     assert len(names) == 29
     for name in names:

@@ -129,7 +129,7 @@ def test_an_interrupted_alignment_goes_on_where_it_stopped(crowd, tmp_path, by):
         Image.open(output / STAGED / name).load()
     assert not (output / "alignment.csv").exists()
     assert "interrupted" in refused("represent", output, "-o", tmp_path / "e")
-    done = run("align", crowd, "-o", output)
+    done = call("align", crowd, "-o", output, "--jobs", 1)
     after = chips_of(output)
     unchanged = sum(after[name] == time for name, time in before.items())
     assert len(after) == len(table(output / "alignment.csv")) == MANY
@@ -139,7 +139,7 @@ def test_an_interrupted_alignment_goes_on_where_it_stopped(crowd, tmp_path, by):
 
 def test_an_interrupted_embedding_goes_on_where_it_stopped(crowd, tmp_path):
     chips, output = tmp_path / "chips", tmp_path / "e"
-    run("align", crowd, "-o", chips)
+    call("align", crowd, "-o", chips, "--jobs", 1)
     journal = output / JOURNAL
     _, _, gone = interrupt(
         "represent", chips, "-o", output, "--batch", 2, "--jobs", 2, by=signal.SIGKILL,

@@ -235,7 +235,7 @@ with Workers(Toy, (1,), 2) as pool:
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory) -> Path:
-    return people(tmp_path_factory.mktemp("crowd"), a=40, toxic=1)
+    return people(tmp_path_factory.mktemp("crowd"), a=24, toxic=1)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -264,15 +264,15 @@ def test_killing_a_worker_changes_nothing(crowd, tmp_path):
 def test_a_poisonous_photo_is_a_row_with_a_reason(crowd, tmp_path, monkeypatch):
     monkeypatch.setattr(align, "_Worker", toy_workers.PoisonedAlign)
     aligned = align.align(crowd, tmp_path / "chips", recipe(), jobs=2)
-    assert aligned.succeeded == 40
+    assert aligned.succeeded == 24
     (lost,) = (row for row in aligned.rows if row["status"] != "ok")
     assert lost["person"] == "toxic" and "the process that read it died" in lost["reason"]
     monkeypatch.undo()  # what did not depend on the photo is tried again
-    assert align.align(crowd, tmp_path / "chips", recipe(), jobs=2).succeeded == 41
+    assert align.align(crowd, tmp_path / "chips", recipe(), jobs=2).succeeded == 25
 
     monkeypatch.setattr(represent, "_Worker", toy_workers.PoisonedRepresent)
     done = represent.represent(tmp_path / "chips", tmp_path / "e", batch=8, jobs=2)
-    assert done.counts == {"ok": 40, "unreadable": 1}
+    assert done.counts == {"ok": 24, "unreadable": 1}
 
     monkeypatch.setattr(photos, "_Worker", toy_workers.PoisonedPhotos)
     sources = sorted(crowd.rglob("*.png"))
@@ -297,17 +297,22 @@ def test_find_survives_a_poisonous_photo(tmp_path, monkeypatch):
 # --- models ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def trained(crowd, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    call("train", crowd, "-o", folder, "--jobs", 1)
+    return folder
+
+
 @pytest.fixture(scope="module", params=["hog", "yunet"])
-def known(request, crowd, tmp_path_factory) -> openfaceplus.Model:
+def known(request, trained) -> openfaceplus.Model:
     if request.param == "yunet":
         needs_weights("yunet")
-    folder = tmp_path_factory.mktemp("model")
-    call("train", crowd, "-o", folder, "--jobs", 2)
-    return openfaceplus.load(folder, detector=request.param)
+    return openfaceplus.load(trained, detector=request.param)
 
 
 def test_eight_threads_identify_as_one_does(known, crowd):
-    paths = sorted(crowd.rglob("*.png"))[:24]
+    paths = sorted(crowd.rglob("*.png"))[:12]
     expected = [known.identify(path, threshold=0.5) for path in paths]
     fresh = type(known)(known.classifier, type(known.pipeline)(known.pipeline.recipe))
     with ThreadPoolExecutor(8) as threads:

@@ -133,7 +133,8 @@ def histogram(
         (impostors, _VERMILION, labels[1]),
     ):
         # A density of nothing is not defined.
-        axes.hist(scores, edges, density=len(scores) > 0, alpha=0.6, color=colour, label=label)
+        heights, _ = np.histogram(scores, edges, density=len(scores) > 0)
+        axes.stairs(heights, edges, fill=True, alpha=0.6, color=colour, label=label)
     if edges[0] <= threshold <= edges[-1]:
         axes.axvline(threshold, color="black", lw=1.5, ls="--", label="threshold")
     axes.legend()

@@ -87,7 +87,7 @@ def check(trained: Path, photos: Path, folder: Path, name: str, number: int) -> 
 
 @pytest.mark.parametrize("name", FILES)
 def test_some_alterations(model, portraits, tmp_path, name):
-    numbers = range(60 if name.endswith(".pkl") else 12)
+    numbers = range(24 if name.endswith(".pkl") else 8)
     for number in random.Random(name).sample(range(700), len(numbers)):
         check(model, portraits, tmp_path, name, number)
 
