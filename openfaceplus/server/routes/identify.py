@@ -13,6 +13,7 @@ from openfaceplus.errors import NoFace, UsageError
 from openfaceplus.model import Identified, Model, Policy
 from openfaceplus.pipeline import PhotoFaces
 from openfaceplus.quality import flawed
+from openfaceplus.server import answers
 from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import Refused, missing
 from openfaceplus.server.rights import Route
@@ -166,7 +167,7 @@ async def embed(
 
 
 ROUTES = (
-    Route("POST", "/v1/identify", Role.VIEWER, identify),
-    Route("POST", "/v1/verify", Role.VIEWER, verify),
-    Route("POST", "/v1/embed", Role.ENROLLER, embed),
+    Route("POST", "/v1/identify", Role.VIEWER, identify, gives=answers.Identified),
+    Route("POST", "/v1/verify", Role.VIEWER, verify, gives=answers.Verified, refuses=(404,)),
+    Route("POST", "/v1/embed", Role.ENROLLER, embed, gives=answers.Embedded),
 )
