@@ -15,7 +15,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import FastHttpUser, events, task
+from locust.exception import StopUser
 
 BOUNDARY = "openfaceplus"
 seen: Counter[str] = Counter()
@@ -42,12 +44,15 @@ class Client(FastHttpUser):
 
     network_timeout = connection_timeout = 120.0
 
+    def on_stop(self) -> None:
+        if REQUESTS and self.environment.runner.user_count <= 1:  # the last one
+            gevent.spawn(self.environment.runner.quit)
+
     @task
     def identify(self) -> None:
         number = next(turn)
         if REQUESTS and number >= REQUESTS:
-            self.environment.runner.quit()
-            return
+            raise StopUser
         kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         photo = PHOTOS[number % len(PHOTOS)]
         with self.client.post(
@@ -55,7 +60,7 @@ class Client(FastHttpUser):
         ) as answer:  # fmt: skip
             wait = note(answer)
         if wait:
-            time.sleep(wait)  # gevent's
+            gevent.sleep(wait)
 
 
 def note(answer: Any) -> float:

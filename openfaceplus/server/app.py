@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Photos are never on the disk: a body is not larger than this anyway.
     MultiPartParser.spool_max_size = settings.limits.body
     app.add_middleware(Repeats, kept=server.kept)
-    app.add_middleware(Guard, settings=settings, access=server.access)
+    app.add_middleware(Guard, settings=settings, access=server.access, table=table)
     app.add_middleware(Edge, table=table, limits=settings.limits, metrics=server.metrics)
     app.add_middleware(ErrorPages)
     return app

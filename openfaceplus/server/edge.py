@@ -109,6 +109,11 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            headers = Headers(raw=message["headers"])
+            if headers.get("content-type", "").startswith("text/plain"):  # not one of ours
+                kept = {key: headers[key] for key in ("content-range",) if key in headers}
+                self._refusal = problems.of_status(message["status"], kept)
         if self._refusal is not None:  # in place of what the app makes of it
             if message["type"] == "http.response.start" and not self.status:
                 await self.answer(self._refusal)

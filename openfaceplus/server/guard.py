@@ -15,7 +15,7 @@ from openfaceplus.server.access import NOBODY, Access, Principal
 from openfaceplus.server.edge import ROUTE
 from openfaceplus.server.problems import Refused
 from openfaceplus.server.rates import Rate
-from openfaceplus.server.rights import WEBSOCKET, Route
+from openfaceplus.server.rights import WEBSOCKET, Route, Table
 from openfaceplus.server.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ WHO = "openfaceplus.who"
 class Guard:
     """Lets a request pass that its key, or the lack of keys on this machine alone, allows."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, access: Access) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, access: Access, table: Table) -> None:
         self._app, self._settings, self._access = app, settings, access
+        self._table = table
         self._asked = Rate(settings.limits.rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,6 +63,8 @@ class Guard:
         self._asked.hold(address if who is NOBODY else who.name, "requests")
         scope[WHO] = who
         if route is None:
+            if methods := self._table.methods(scope["path"]):
+                raise problems.of_status(405, {"Allow": ", ".join(methods)})
             return None  # the router says that there is nothing
         if who.role < route.role:
             if route.page and who is NOBODY:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openfaceplus.server.metrics import Metrics
     from openfaceplus.server.settings import Settings
 
-_WINDOW = 0.003  # seconds that a photo waits for others to go with it
+_WINDOW = 0.003  # seconds that a photo waits for others to go with it, if none waits already
 _MOST = 16  # photos that a process takes at once
 
 
@@ -155,7 +155,8 @@ class Inference:
         loop = asyncio.get_running_loop()
         while True:
             batch = [await self._queue.get()]
-            await asyncio.sleep(_WINDOW)
+            if self._queue.empty():
+                await asyncio.sleep(_WINDOW)
             fair = math.ceil((self._queue.qsize() + 1) / self._jobs)
             while len(batch) < min(fair, _MOST) and not self._queue.empty():
                 batch.append(self._queue.get_nowait())

@@ -26,11 +26,14 @@ _STATUS: dict[type[OpenFacePlusError], int] = {
 }
 """Of errors that are about what was asked; others are about the server."""
 
+_LATER = 60  # seconds after which what failed may go well
+
 _CODES = {
     400: ("malformed", "the request cannot be read", "check how it is put together"),
     404: ("not_found", "there is nothing at this address", "see /v1/openapi.json"),
     405: ("method_not_allowed", "this address does not take that method", "see /v1/openapi.json"),
     413: ("too_large", "the request is too large", "send less at once"),
+    416: ("no_such_part", "the file has no such part", "ask for another range"),
 }
 
 
@@ -91,8 +94,17 @@ def of(error: OpenFacePlusError) -> Refused:
             return Refused(status, error.code, error.problem, error.remedy, field=known["field"])
     log.error("a request failed", exc_info=error)
     return Refused(
-        503, error.code, "the server cannot do this just now", "its log says why: try again later"
+        503, error.code, "the server cannot do this just now", "its log says why: try again later",
+        headers={"Retry-After": str(_LATER)},
+    )  # fmt: skip
+
+
+def of_status(status: int, headers: Mapping[str, str] | None = None) -> Refused:
+    """What a status of HTTP says of itself."""
+    code, problem, remedy = _CODES.get(
+        status, ("refused", "the request was refused", "see /v1/openapi.json")
     )
+    return Refused(status, code, problem, remedy, headers=headers)
 
 
 def install(app: FastAPI) -> None:
@@ -122,7 +134,4 @@ async def _invalid(_: Request, error: Any) -> Response:
 
 
 async def _http(_: Request, error: Any) -> Response:
-    code, problem, remedy = _CODES.get(
-        error.status_code, ("refused", "the request was refused", "see /v1/openapi.json")
-    )
-    return Refused(error.status_code, code, problem, remedy, headers=error.headers).answer()
+    return of_status(error.status_code, error.headers).answer()

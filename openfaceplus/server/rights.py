@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import compile_path
 
+from openfaceplus.server import contract
 from openfaceplus.server.keys import Role
 
 WEBSOCKET = "WS"
@@ -19,8 +20,9 @@ class Route:
     """An address, the least role that may use it, and the function that answers.
 
     ``page`` is for browsers: who has no session is sent to log in. A request may have
-    ``most_bytes``, None: those of all. ``asks`` says of a POST that it changes nothing. ``more``
-    goes to FastAPI.
+    ``most_bytes``, None: those of all. ``asks`` says of a POST that it changes nothing. ``gives``
+    describes the answer, and ``refuses`` says with which statuses it may refuse that others like
+    it don't. ``more`` goes to FastAPI.
     """
 
     method: str
@@ -30,6 +32,8 @@ class Route:
     page: bool = False
     most_bytes: int | None = None
     asks: bool = False
+    gives: Any = None
+    refuses: tuple[int, ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,14 +58,22 @@ class Table:
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = routes
         self._patterns = [(compile_path(route.path)[0], route) for route in routes]
+        self._whole = {route.path for route in routes if "{" not in route.path}
 
     def find(self, method: str, path: str) -> Route | None:
         """The route of a request, None if there is none."""
         method = "GET" if method == "HEAD" else method
+        return next((route for route in self._at(path) if route.method == method), None)
+
+    def methods(self, path: str) -> list[str]:
+        """What an address takes, nothing if there is no such."""
+        return sorted({route.method for route in self._at(path)} - {WEBSOCKET})
+
+    def _at(self, path: str) -> Iterator[Route]:
         for pattern, route in self._patterns:
-            if route.method == method and pattern.match(path):
-                return route
-        return None
+            # An address that is a route's own is nobody's id.
+            if route.path == path if path in self._whole else pattern.match(path):
+                yield route
 
     def install(self, app: FastAPI) -> None:
         """Let an app answer at these routes, and at no other."""
@@ -70,6 +82,7 @@ class Table:
                 app.add_api_websocket_route(route.path, route.answer)
             else:
                 shown = {"include_in_schema": not route.page} | route.more
+                shown["responses"] = contract.responses(route)
                 app.add_api_route(route.path, route.answer, methods=[route.method], **shown)
 
 

@@ -178,13 +178,14 @@ def answered(decision: Decision) -> dict[str, Any]:
     }
 
 
-def server_of(connection: HTTPConnection) -> Server:
+# FastAPI would call these in a thread if they were not async.
+async def server_of(connection: HTTPConnection) -> Server:
     """The server that an app is."""
     server: Server = connection.app.state.server
     return server
 
 
-def who_of(connection: HTTPConnection) -> Principal:
+async def who_of(connection: HTTPConnection) -> Principal:
     """Who asks."""
     who: Principal = connection.scope[WHO]
     return who

@@ -14,7 +14,9 @@ from openfaceplus.model import Policy
 from openfaceplus.server.problems import Refused
 from openfaceplus.server.settings import Limits
 
-Photos = Annotated[list[UploadFile], File(description="JPEG, PNG, WebP, ...; may be repeated")]
+Photos = Annotated[
+    list[UploadFile], File(min_length=1, description="JPEG, PNG, WebP, ...; may be repeated")
+]
 Far = Annotated[
     float | None, Form(gt=0, lt=1, description="share of strangers' faces that may be accepted")
 ]
@@ -43,7 +45,7 @@ def name(photo: UploadFile, number: int) -> str:
     return text or f"photo {number + 1}"
 
 
-def policy(
+async def policy(
     far: Far = None,
     sure: Annotated[float | None, Form(gt=0, lt=1, description="meet `far` this surely")] = None,
     far_per: Annotated[str, Form(pattern="face|photo", description="what `far` is of")] = "face",

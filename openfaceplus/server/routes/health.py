@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from openfaceplus.classify.rule import Threshold
 from openfaceplus.errors import OpenFacePlusError
 from openfaceplus.model import Model, Policy
+from openfaceplus.server import answers
+from openfaceplus.server.contract import files
 from openfaceplus.server.keys import Role
 from openfaceplus.server.rights import Route
 from openfaceplus.server.state import Here
@@ -82,8 +84,8 @@ def _finite(value: float) -> float | None:
 
 
 ROUTES = (
-    Route("GET", "/v1/health", Role.PUBLIC, health),
+    Route("GET", "/v1/health", Role.PUBLIC, health, gives=answers.Health),
     Route("GET", "/v1/openapi.json", Role.PUBLIC, openapi, more={"include_in_schema": False}),
-    Route("GET", "/v1/models", Role.VIEWER, models),
-    Route("GET", "/v1/metrics", Role.VIEWER, metrics, more={"response_class": Response}),
+    Route("GET", "/v1/models", Role.VIEWER, models, gives=answers.Models),
+    Route("GET", "/v1/metrics", Role.VIEWER, metrics, more=files("text/plain")),
 )

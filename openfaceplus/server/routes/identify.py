@@ -14,6 +14,7 @@ from openfaceplus.liveness.passive import hints
 from openfaceplus.model import Identified, Model, Policy
 from openfaceplus.pipeline import PhotoFaces
 from openfaceplus.quality import flawed
+from openfaceplus.server import answers
 from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import Refused, missing
 from openfaceplus.server.rights import Route
@@ -173,7 +174,9 @@ async def embed(
 
 
 ROUTES = (
-    Route("POST", "/v1/identify", Role.VIEWER, identify, asks=True),
-    Route("POST", "/v1/verify", Role.VIEWER, verify, asks=True),
-    Route("POST", "/v1/embed", Role.ENROLLER, embed, asks=True),
+    Route("POST", "/v1/identify", Role.VIEWER, identify, gives=answers.Identified, asks=True),
+    Route(
+        "POST", "/v1/verify", Role.VIEWER, verify, gives=answers.Verified, refuses=(404,), asks=True
+    ),
+    Route("POST", "/v1/embed", Role.ENROLLER, embed, gives=answers.Embedded, asks=True),
 )

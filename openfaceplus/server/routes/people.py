@@ -14,7 +14,8 @@ from openfaceplus.errors import SeveralFaces, UsageError
 from openfaceplus.model import Policy
 from openfaceplus.model_folder import Person
 from openfaceplus.pipeline import PhotoFaces
-from openfaceplus.server import consents, thumbnails
+from openfaceplus.server import answers, consents, thumbnails
+from openfaceplus.server.contract import files
 from openfaceplus.server.current import Snapshot
 from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import Refused, missing
@@ -246,12 +247,14 @@ def _taken(name: str) -> Refused:
 
 
 ROUTES = (
-    Route("GET", "/v1/people", Role.VIEWER, people),
-    Route("POST", "/v1/people", Role.ENROLLER, add, more={"status_code": 201}),
-    Route("POST", "/v1/people/check", Role.ENROLLER, check, asks=True),
-    Route("GET", "/v1/people/{id}", Role.VIEWER, person),
-    Route("PATCH", "/v1/people/{id}", Role.ENROLLER, rename),
-    Route("DELETE", "/v1/people/{id}", Role.ADMIN, remove),
-    Route("POST", "/v1/people/{id}/photos", Role.ENROLLER, add_photos),
-    Route("GET", "/v1/people/{id}/thumbnail", Role.VIEWER, thumbnail),
+    Route("GET", "/v1/people", Role.VIEWER, people, gives=answers.People),
+    Route(
+        "POST", "/v1/people", Role.ENROLLER, add, gives=answers.Enrolled, more={"status_code": 201}
+    ),
+    Route("POST", "/v1/people/check", Role.ENROLLER, check, gives=answers.Verdicts, asks=True),
+    Route("GET", "/v1/people/{id}", Role.VIEWER, person, gives=answers.Person),
+    Route("PATCH", "/v1/people/{id}", Role.ENROLLER, rename, gives=answers.Person),
+    Route("DELETE", "/v1/people/{id}", Role.ADMIN, remove, gives=answers.Removed),
+    Route("POST", "/v1/people/{id}/photos", Role.ENROLLER, add_photos, gives=answers.Enrolled),
+    Route("GET", "/v1/people/{id}/thumbnail", Role.VIEWER, thumbnail, more=files("image/png")),
 )

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from fastapi import Form
 from starlette.responses import Response
 
+from openfaceplus.server import answers
+from openfaceplus.server.contract import files
 from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import Refused, missing
 from openfaceplus.server.reviews import Reviews
@@ -83,9 +85,8 @@ def _kept(server: Server) -> Reviews:
 
 
 ROUTES = (
-    Route("GET", "/v1/reviews", Role.ENROLLER, reviews),
-    Route("GET", "/v1/reviews/{id}/picture", Role.ENROLLER, picture,
-          more={"response_class": Response}),
-    Route("POST", "/v1/reviews/{id}", Role.ENROLLER, answer),
+    Route("GET", "/v1/reviews", Role.ENROLLER, reviews, gives=answers.Reviews),
+    Route("GET", "/v1/reviews/{id}/picture", Role.ENROLLER, picture, more=files("image/jpeg")),
+    Route("POST", "/v1/reviews/{id}", Role.ENROLLER, answer, gives=answers.Reviewed),
     Route("DELETE", "/v1/reviews/{id}", Role.ENROLLER, ignore, more={"status_code": 204}),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Form, Request
 from starlette.responses import JSONResponse, Response
 
+from openfaceplus.server import answers
 from openfaceplus.server.access import NOBODY, Principal
 from openfaceplus.server.keys import Role
 from openfaceplus.server.rights import Route
@@ -16,7 +17,7 @@ from openfaceplus.server.state import Here, Who
 
 
 async def begin(
-    server: Here, request: Request, key: Annotated[str, Form(max_length=200)]
+    server: Here, request: Request, key: Annotated[str, Form(min_length=1, max_length=200)]
 ) -> Response:
     """Log in with a key: sets a cookie, and says which token writing requests have to bear."""
     known = await server.access.check(key.strip(), request.client.host if request.client else "")
@@ -53,7 +54,7 @@ def _about(who: Principal) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("POST", "/v1/session", Role.PUBLIC, begin, asks=True),
-    Route("GET", "/v1/session", Role.PUBLIC, about),
+    Route("POST", "/v1/session", Role.PUBLIC, begin, gives=answers.Session, asks=True),
+    Route("GET", "/v1/session", Role.PUBLIC, about, gives=answers.Session),
     Route("DELETE", "/v1/session", Role.PUBLIC, end, asks=True, more={"status_code": 204}),
 )

@@ -8,6 +8,8 @@ from fastapi import Form
 from pydantic import Field
 from starlette.responses import Response
 
+from openfaceplus.server import video_answers
+from openfaceplus.server.contract import files
 from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import missing
 from openfaceplus.server.rights import Route
@@ -15,7 +17,7 @@ from openfaceplus.server.routes import forms
 from openfaceplus.server.routes.videos import archive
 from openfaceplus.server.state import Here, Server, Who
 
-Sequence = Annotated[int, Form(ge=0, lt=1 << 63, description="a sequence's number")]
+Sequence = Annotated[int, Form(ge=0, lt=1 << 53, description="a sequence's number")]
 Other = Annotated[int, Form(ge=0, lt=1 << 31, description="a person's number")]
 
 
@@ -72,7 +74,7 @@ async def split(
     server: Here,
     who: Who,
     id: forms.Number,
-    sequence: Annotated[list[Annotated[int, Field(ge=0, lt=1 << 63)]], Form()],
+    sequence: Annotated[list[Annotated[int, Field(ge=0, lt=1 << 53)]], Form(min_length=1)],
 ) -> dict[str, Any]:
     """Say that some sequences of this person are somebody else, who is new."""
     await _there(server, id)
@@ -88,7 +90,7 @@ async def not_this(server: Here, who: Who, id: forms.Number, sequence: Sequence)
 
 
 async def undo(
-    server: Here, who: Who, event: Annotated[int | None, Form(ge=0, lt=1 << 63)] = None
+    server: Here, who: Who, event: Annotated[int | None, Form(ge=0, lt=1 << 53)] = None
 ) -> dict[str, Any]:
     """Take back the last that a user put right, or an event of a number."""
     undone = await archive(server).ask(lambda db: db.commands.undo(event, who.name))
@@ -139,17 +141,22 @@ async def _there(server: Server, *people: int) -> None:
 
 
 ROUTES = (
-    Route("GET", "/v1/video-people", Role.VIEWER, people),
-    Route("POST", "/v1/video-people/undo", Role.ENROLLER, undo),
-    Route("GET", "/v1/video-people/{id}", Role.VIEWER, person),
+    Route("GET", "/v1/video-people", Role.VIEWER, people, gives=video_answers.VideoPeople),
+    Route("POST", "/v1/video-people/undo", Role.ENROLLER, undo, gives=video_answers.Undone),
+    Route("GET", "/v1/video-people/{id}", Role.VIEWER, person, gives=video_answers.VideoPerson),
     Route("GET", "/v1/video-people/{id}/thumbnail", Role.VIEWER, thumbnail,
-          more={"response_class": Response}),
-    Route("PATCH", "/v1/video-people/{id}", Role.ENROLLER, name),
-    Route("POST", "/v1/video-people/{id}/merge", Role.ENROLLER, merge),
-    Route("POST", "/v1/video-people/{id}/split", Role.ENROLLER, split),
-    Route("POST", "/v1/video-people/{id}/not", Role.ENROLLER, not_this),
-    Route("DELETE", "/v1/video-people/{id}", Role.ADMIN, forget),
-    Route("GET", "/v1/suggestions", Role.VIEWER, suggestions),
-    Route("POST", "/v1/suggestions/accept", Role.ENROLLER, accept),
-    Route("POST", "/v1/suggestions/refuse", Role.ENROLLER, refuse),
+          more=files("image/jpeg")),
+    Route("PATCH", "/v1/video-people/{id}", Role.ENROLLER, name, gives=video_answers.ChangedPerson),
+    Route("POST", "/v1/video-people/{id}/merge", Role.ENROLLER, merge,
+          gives=video_answers.ChangedPerson),
+    Route("POST", "/v1/video-people/{id}/split", Role.ENROLLER, split,
+          gives=video_answers.VideoPerson),
+    Route("POST", "/v1/video-people/{id}/not", Role.ENROLLER, not_this,
+          gives=video_answers.Refused),
+    Route("DELETE", "/v1/video-people/{id}", Role.ADMIN, forget, gives=video_answers.Receipt),
+    Route("GET", "/v1/suggestions", Role.VIEWER, suggestions, gives=video_answers.Suggestions),
+    Route("POST", "/v1/suggestions/accept", Role.ENROLLER, accept, refuses=(404,),
+          gives=video_answers.Accepted),
+    Route("POST", "/v1/suggestions/refuse", Role.ENROLLER, refuse, refuses=(404,),
+          gives=video_answers.Refused),
 )  # fmt: skip

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from fastapi import File, Form, Query, UploadFile
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from openfaceplus.server import answers, video_answers
 from openfaceplus.server.archive import Archive
+from openfaceplus.server.contract import files
 from openfaceplus.server.jobs import Jobs
 from openfaceplus.server.keys import Role
 from openfaceplus.server.problems import Refused, missing
@@ -155,13 +157,15 @@ def _video(server: Server, one: Any) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/v1/videos", Role.VIEWER, videos),
-    Route("POST", "/v1/videos", Role.ADMIN, add, more={"status_code": 202}, most_bytes=MOST_BYTES),
-    Route("GET", "/v1/videos/{id}", Role.VIEWER, video),
-    Route("GET", "/v1/videos/{id}/file", Role.VIEWER, file, more={"response_class": Response}),
-    Route("DELETE", "/v1/videos/{id}", Role.ADMIN, remove),
-    Route("GET", "/v1/jobs", Role.VIEWER, all_jobs),
-    Route("GET", "/v1/jobs/{id}", Role.VIEWER, one_job),
-    Route("GET", "/v1/appearances", Role.VIEWER, appearances),
-    Route("GET", "/v1/sequences/{id}/crop", Role.VIEWER, crop, more={"response_class": Response}),
-)
+    Route("GET", "/v1/videos", Role.VIEWER, videos, gives=video_answers.Videos),
+    Route("POST", "/v1/videos", Role.ADMIN, add, most_bytes=MOST_BYTES, gives=answers.Job,
+          more={"status_code": 202}),
+    Route("GET", "/v1/videos/{id}", Role.VIEWER, video, gives=video_answers.Video),
+    Route("GET", "/v1/videos/{id}/file", Role.VIEWER, file, refuses=(400, 416),
+          more=files("*/*", 206)),
+    Route("DELETE", "/v1/videos/{id}", Role.ADMIN, remove, gives=video_answers.RemovedVideo),
+    Route("GET", "/v1/jobs", Role.VIEWER, all_jobs, gives=answers.Jobs),
+    Route("GET", "/v1/jobs/{id}", Role.VIEWER, one_job, gives=answers.Job),
+    Route("GET", "/v1/appearances", Role.VIEWER, appearances, gives=video_answers.Appearances),
+    Route("GET", "/v1/sequences/{id}/crop", Role.VIEWER, crop, more=files("image/jpeg")),
+)  # fmt: skip
