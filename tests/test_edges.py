@@ -48,6 +48,7 @@ def commands_of(root: Path) -> dict[str, list[object]]:
     made = {
         "align": [root / "photos", "-o", root / ESC / "chips", "--jobs", 1],
         "represent": [model / "aligned-images", "-o", root / ESC / "e", "--jobs", 1],
+        "doctor": [root / "photos", "-o", root / ESC / "d", "--jobs", 1],
         "train": [root / "photos", "-o", root / ESC / "model", "--jobs", 1],
         "infer": ["-m", model, photo, "--multi", "--annotate", root / ESC / "a"],
         "people": ["list", model],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,24 @@ DUPLICATE = 0.9975
 """Cosine from which two embeddings are of the same photo, perhaps saved again; on lfw-dev no two
 different photos of one person come that close."""
 
+MARGIN = 0.4
+"""A photo is taken for another person's if it is nearer to them than to its own folder by this
+share of what the cosine ``alike`` leaves to 1. Chosen by cross-validation over people of lfw-dev:
+benchmarks/doctor.py."""
+
 _BLOCK = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A photo, by its number, that may be of somebody else: of the person ``other``, by number, or
+    of nobody here. ``own`` is its cosine to the mean of its person's other photos and ``likeness``
+    that to the mean of the other person's."""
+
+    photo: int
+    own: float
+    other: int | None
+    likeness: float
 
 
 def check(
@@ -28,75 +46,86 @@ def check(
     photos: Sequence[str],
     *,
     unlike: float | None = None,
+    alike: float | None = None,
 ) -> list[str]:
-    """Remarks, one sentence each, on (n, dimensions) unit vectors of the people in ``labels`` (n,).
+    """Remarks, one sentence each, on (n, dimensions) unit vectors of the people in ``labels`` (n,):
+    photos that are there twice, and those that ``strays`` gives."""
+    remarks = []
+    for i, j in repeats(vectors, labels):
+        if labels[i] == labels[j]:
+            remarks.append(f"{people[labels[i]]}: {photos[i]} and {photos[j]} are the same photo")
+        else:
+            remarks.append(
+                f"{people[labels[i]]} and {people[labels[j]]} have the same photo: {photos[i]} "
+                f"and {photos[j]}; one of the two names is wrong"
+            )
+    for stray in strays(vectors, labels, unlike, alike):
+        name, photo = people[labels[stray.photo]], photos[stray.photo]
+        if stray.other is None:
+            remarks.append(f"{photo} is unlike {name}'s other photos; is it {name}?")
+        else:
+            remarks.append(f"{photo} is more like {people[stray.other]} than {name}'s other photos")
+    return remarks
 
-    A photo closer to another person, or below the cosine ``unlike`` to the mean of its person's
-    other photos; photos that are there twice.
-    """
-    remarks = [*_duplicates(vectors, labels, people, photos)]
-    return [*remarks, *_unlike(vectors, labels, people, photos, unlike)]
 
-
-def _duplicates(
-    vectors: np.ndarray, labels: np.ndarray, people: Sequence[str], photos: Sequence[str]
-) -> Iterator[str]:
+def repeats(vectors: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Each photo that is there twice, or saved again, after the first that it repeats."""
     for start, cosines in _blocks(vectors, vectors):
-        # Each photo beside the first that it repeats, however many there are.
         for row, line in enumerate(cosines > DUPLICATE):
             j = start + row
             i = int(line[: j + 1].argmax())
-            if i == j:
-                continue
-            if labels[i] == labels[j]:
-                yield f"{people[labels[i]]}: {photos[i]} and {photos[j]} are the same photo"
-            else:
-                yield (
-                    f"{people[labels[i]]} and {people[labels[j]]} have the same photo: {photos[i]} "
-                    f"and {photos[j]}; one of the two names is wrong"
-                )
+            if i != j:
+                yield i, j
 
 
-def _unlike(
+def strays(
     vectors: np.ndarray,
     labels: np.ndarray,
-    people: Sequence[str],
-    photos: Sequence[str],
-    unlike: float | None,
-) -> Iterator[str]:
+    unlike: float | None = None,
+    alike: float | None = None,
+) -> Iterator[Stray]:
+    """Photos closer to another person than to their own's other photos, by ``MARGIN`` and with a
+    cosine of ``alike``, or below the cosine ``unlike`` to their own's. Without ``alike`` any that
+    is closer counts."""
+    least, margin = (-2.0, 0.0) if alike is None else (alike, MARGIN * (1 - alike))
     several, rest = openset.templates_without(vectors, labels)
     own = np.full(len(vectors), np.nan)  # a photo must not speak for itself
     own[several] = np.einsum("nd,nd->n", vectors[several], rest)
     for start, cosines in _blocks(vectors, openset.templates(vectors, labels)):
         rows = np.arange(len(cosines))
         cosines[rows, labels[start + rows]] = -2
-        other = cosines.argmax(axis=1)
+        others = cosines.argmax(axis=1)
         for i in np.flatnonzero(np.isfinite(own[start + rows])).tolist():
-            name, photo, mine = people[labels[start + i]], photos[start + i], own[start + i]
-            if cosines[i, other[i]] > mine:
-                yield f"{photo} is more like {people[other[i]]} than {name}'s other photos"
+            mine, likeness = float(own[start + i]), float(cosines[i, others[i]])
+            if likeness - mine > margin and likeness >= least:
+                yield Stray(start + i, mine, int(others[i]), likeness)
             elif unlike is not None and mine < unlike:
-                yield f"{photo} is unlike {name}'s other photos; is it {name}?"
+                yield Stray(start + i, mine, None, likeness)
 
 
 def look_alikes(classifier: Classifier) -> Iterator[str]:
-    """Remarks on pairs of people who come closer than strangers do: at the classifier's threshold
-    half of one's photos or more would be taken for the other."""
-    rule, labels, people = classifier.rule, classifier.labels, classifier.people
+    """Remarks on the pairs of people that ``pairs_alike`` gives."""
+    for one, other, count in pairs_alike(classifier):
+        first, second = classifier.people[one], classifier.people[other]
+        photos = counted(int(classifier.rule.photos[one]), "photo")
+        yield (
+            f"{first} and {second} look alike: {count:,} of {first}'s {photos} would be taken for "
+            f"{second}. Are they one person? If not, faces that may be either get no name"
+        )
+
+
+def pairs_alike(classifier: Classifier) -> Iterator[tuple[int, int, int]]:
+    """Pairs of people, by number, who come closer than strangers do, and how many of the first's
+    photos would be taken for the second at the classifier's threshold: half of them or more."""
+    rule, labels = classifier.rule, classifier.labels
     who, scores = rule.scorer.left_out(classifier.vectors, labels)
     taken = rule.scaled(scores) >= classifier.calibrate().value
     pairs = Counter(zip(labels[taken].tolist(), who[taken].tolist(), strict=True))
     said = set()
     for (one, other), count in sorted(pairs.items()):
-        if 2 * count < rule.photos[one] or (other, one) in said:
-            continue
-        said.add((one, other))
-        photos = counted(int(rule.photos[one]), "photo")
-        yield (
-            f"{people[one]} and {people[other]} look alike: {count:,} of {people[one]}'s {photos} "
-            f"would be taken for {people[other]}. Are they one person? If not, faces that may be "
-            "either get no name"
-        )
+        if 2 * count >= rule.photos[one] and (other, one) not in said:
+            said.add((one, other))
+            yield one, other, count
 
 
 def _blocks(rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

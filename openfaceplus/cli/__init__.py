@@ -10,6 +10,7 @@ from openfaceplus.cli import process
 COMMANDS = {
     "align": "find faces and cut aligned chips",
     "represent": "turn chips into embeddings",
+    "doctor": "find what is wrong with training photos",
     "train": "photos in a folder per person -> a model",
     "infer": "say who is in new photos",
     "people": "list, add, remove or rename enrolled people",

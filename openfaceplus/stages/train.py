@@ -117,13 +117,22 @@ def _draw(classifier: Classifier, to: Path) -> None:
 
 def remarks(classifier: Classifier) -> list[str]:
     """What is odd about the enrolled photos, one sentence each."""
-    unlike = None
-    with suppress(OpenFacePlusError):  # without measured thresholds only what is plain is said
-        unlike = thresholds.load(classifier.space).cosine_at(0.005)
+    unlike, alike = limits(classifier.space)
     odd = enrolment.check(
-        classifier.vectors, classifier.labels, classifier.people, classifier.chips, unlike=unlike
-    )
+        classifier.vectors, classifier.labels, classifier.people, classifier.chips, unlike=unlike,
+        alike=alike,
+    )  # fmt: skip
     return [*odd, *enrolment.look_alikes(classifier)]
+
+
+def limits(space: str) -> tuple[float | None, float | None]:
+    """The cosines below which a photo is unlike its person's others and from which it is like
+    another person; None where no thresholds were measured for the space, and only what is plain
+    can be said."""
+    with suppress(OpenFacePlusError):
+        table = thresholds.load(space)
+        return table.cosine_at(0.005), table.cosine_at(0.001)
+    return None, None
 
 
 @dataclass(frozen=True, slots=True)
