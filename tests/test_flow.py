@@ -154,11 +154,11 @@ def test_both_flows_give_the_same_vectors(openface, portraits, tmp_path):
 
 def test_without_the_photos_small_chips_are_a_space_of_their_own(here, portraits):
     shutil.rmtree(here / "training-images")
-    done = call(REPRESENT, "-outDir", "gone/", "-data", "aligned-images/", "--jobs", 1, cwd=here)
+    done = run(REPRESENT, "-outDir", "gone/", "-data", "aligned-images/", "--jobs", "1", cwd=here)
     assert "warning: the photos are gone" in done.stderr and "93.5" in done.stderr
-    call(CLASSIFIER, "train", "gone/", cwd=here)
+    run(CLASSIFIER, "train", "gone/", cwd=here)
     photo = portraits / "test/obama1.jpg"
-    said = call(CLASSIFIER, "infer", "gone/classifier.pkl", photo, cwd=here).stdout
+    said = run(CLASSIFIER, "infer", "gone/classifier.pkl", photo, cwd=here).stdout
     assert "closest: obama" in said  # five people calibrate nothing in a space without a table
     space = json.loads((here / "gone/representation.json").read_text())["settings"]["space"]
     usual = json.loads((here / "generated-embeddings/representation.json").read_text())
