@@ -130,6 +130,7 @@ def test_a_video_is_sent_and_its_moments_are_played(browser, url, tmp_path):
     write_clip(tmp_path / "two <b>.mp4", [frame for shot in shots for frame in shot], 8)
     with browsers.watched(browser, url, locale="en-GB") as page:
         page.goto("/videos")
+        page.locator("#state .empty", has_text=EN["videos.none"]).wait_for()
         page.click("#add")
         page.set_input_files("#file", tmp_path / "two <b>.mp4")
         rate = (tmp_path / "two <b>.mp4").stat().st_size / 3  # bytes a second

@@ -52,8 +52,11 @@ async function suggestions() {
 
 async function refresh() {
   try {
-    await Promise.all([people(), videos(), suggestions()]);
-    state.replaceChildren();
+    const [{ total: persons }, { total: films }] =
+      await Promise.all([people(), videos(), suggestions()]);
+    const empty = !persons && !films;
+    state.replaceChildren(...(empty ? [make("p", { class: "empty" }, t("videos.none"))] : []));
+    for (const list of ["people", "videos"]) byId(list).closest("section").hidden = empty;
     byId("undo").hidden = !may("enroller");
   } catch (problem) {
     state.replaceChildren(notice("bad", problem.message, problem.remedy));
