@@ -17,7 +17,7 @@ pytest.importorskip("fastapi")
 pytest.importorskip("schemathesis")
 
 from running import ROOT, environment
-from servers import Process
+from servers import Process, client, shape
 
 # What is wrong beyond its schema (a cursor of no page, bytes that are no photo) is a 422 too; and
 # in a form any value is text, or a file.
@@ -61,6 +61,18 @@ def test_a_few_cases_of_every_operation(model, portraits, tmp_path):
     with Process(*served(model, tmp_path)) as server:
         made = cases(server, portraits, tmp_path, "--phases", "fuzzing", "-n", 3, "--seed", 1)
     assert made >= 100
+
+
+def test_an_address_names_all_methods_that_it_takes(model, tmp_path):
+    server = client(model, tmp_path)
+    for method, address, allowed in (
+        ("OPTIONS", "/v1/people", "GET, POST"),
+        ("PATCH", "/v1/video-people/undo", "POST"),  # and "undo" is nobody's id
+    ):
+        answer = server.request(method, address)
+        shape(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == allowed
+    shape(server.get("/v1/nothing"), 404, "not_found")
 
 
 @pytest.mark.heavy

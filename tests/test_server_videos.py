@@ -141,6 +141,9 @@ def test_a_video_is_sent_indexed_named_played_and_removed(
         assert video["name"] == "my _clip_.mp4"
         part = server.get(f"/v1/videos/{video['id']}/file", headers={"Range": "bytes=4-7"})
         assert part.status_code == 206 and part.content == data[4:8] == b"ftyp"
+        beyond = server.get(f"/v1/videos/{video['id']}/file", headers={"Range": "bytes=99999999-"})
+        shape(beyond, 416, "no_such_part")
+        assert beyond.headers["content-range"] == f"bytes */{len(data)}"
         shape(server.post("/v1/videos", data={"path": "x", "other": "y"},
                           files={"video": ("x", b"x")}), 422, "invalid")  # fmt: skip
         assert server.delete(f"/v1/videos/{video['id']}").json()["file_deleted"]
