@@ -57,6 +57,7 @@ def commands_of(root: Path) -> dict[str, list[object]]:
         "find": ["--knowns", root / "photos", "--unknowns", root / "again", "--results",
                  root / ESC / "r", "--jobs", 1, *rates],
         "explain": [photo, "-m", model, "-o", root / ESC / "x"],
+        "plot": ["embeddings", model, "-o", root / ESC / "plots"],
         "evaluate": ["openset", root / ESC / "none", "-o", root / ESC / "v"],
         "video": ["index", root / ESC / "none.mp4", "--db", root / "database"],
         "serve": ["-m", root / ESC / "none" / "model", "--audit", root / "audit"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,24 +83,62 @@ def strays(
     labels: np.ndarray,
     unlike: float | None = None,
     alike: float | None = None,
-) -> Iterator[Stray]:
+) -> list[Stray]:
     """Photos closer to another person than to their own's other photos, by ``MARGIN`` and with a
     cosine of ``alike``, or below the cosine ``unlike`` to their own's. Without ``alike`` any that
-    is closer counts."""
+    is closer counts.
+
+    Of each person the worst counts, and what is left is judged anew without it: a good photo is not
+    to be blamed for the wrong one beside it.
+    """
+    found: list[Stray] = []
+    kept = np.ones(len(vectors), bool)
+    doubtful = np.unique(labels)
+    while len(doubtful):
+        worst: dict[int, Stray] = {}
+        numbers = np.flatnonzero(kept)
+        asked = np.isin(labels[numbers], doubtful)
+        for one in _strays(vectors[kept], labels[kept], asked, unlike, alike):
+            stray = replace(one, photo=int(numbers[one.photo]))
+            person = int(labels[stray.photo])
+            worst[person] = min(worst.get(person, stray), stray, key=_goodness)
+        found += worst.values()
+        kept[[stray.photo for stray in worst.values()]] = False
+        doubtful = np.array(list(worst), np.intp)
+    return sorted(found, key=lambda stray: stray.photo)
+
+
+def _goodness(stray: Stray) -> tuple[bool, float]:
+    """Least for a photo that most surely is somebody else's."""
+    return stray.other is None, stray.own - (0 if stray.other is None else stray.likeness)
+
+
+def _strays(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    asked: np.ndarray,
+    unlike: float | None,
+    alike: float | None,
+) -> Iterator[Stray]:
+    """Those among the photos ``asked`` (n,) for, each judged beside all others."""
     least, margin = (-2.0, 0.0) if alike is None else (alike, MARGIN * (1 - alike))
     several, rest = openset.templates_without(vectors, labels)
     own = np.full(len(vectors), np.nan)  # a photo must not speak for itself
     own[several] = np.einsum("nd,nd->n", vectors[several], rest)
-    for start, cosines in _blocks(vectors, openset.templates(vectors, labels)):
-        rows = np.arange(len(cosines))
-        cosines[rows, labels[start + rows]] = -2
+    rows = np.flatnonzero(asked & np.isfinite(own))
+    for start, cosines in _blocks(vectors[rows], openset.templates(vectors, labels)):
+        here = rows[start : start + len(cosines)]
+        places = np.arange(len(here))
+        cosines[places, labels[here]] = -2
         others = cosines.argmax(axis=1)
-        for i in np.flatnonzero(np.isfinite(own[start + rows])).tolist():
-            mine, likeness = float(own[start + i]), float(cosines[i, others[i]])
+        likenesses = cosines[places, others]
+        for photo, mine, other, likeness in zip(
+            here.tolist(), own[here].tolist(), others.tolist(), likenesses.tolist(), strict=True
+        ):
             if likeness - mine > margin and likeness >= least:
-                yield Stray(start + i, mine, int(others[i]), likeness)
+                yield Stray(photo, mine, other, likeness)
             elif unlike is not None and mine < unlike:
-                yield Stray(start + i, mine, None, likeness)
+                yield Stray(photo, mine, None, likeness)
 
 
 def look_alikes(classifier: Classifier) -> Iterator[str]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "audit": "check the log of a server's decisions",
     "cohort": "strangers of your own that make rates surer",
     "explain": "see how one photo becomes a name",
+    "plot": "draw embeddings as a map, and people against people",
     "evaluate": "measure error rates on photos of your own",
     "train-embedder": "photos -> a network of your own that turns faces into numbers",
     "models": "list, fetch and locate model files",
