@@ -52,7 +52,10 @@ def main() -> int:
     for file in (*DOCS.glob("*.png"), DOCS / "site.css"):
         shutil.copy(file, PAGES)
     nav: Nav = [
-        ("Guide", [("Start", "index.md"), *guide(), copy("Serving", DOCS / "server.md")]),
+        ("Guide", [
+            ("Start", "index.md"), copy("How it works", DOCS / "how-it-works.md"), *guide(),
+            copy("Serving", DOCS / "server.md"),
+        ]),
         ("Notebooks", [notebook(path) for path in sorted((DOCS / "notebooks").glob("*.ipynb"))]),
         ("Commands", [page(f"commands/{name}", *page_) for name, *page_ in reference.commands()]),
         ("Python reference", [page(f"api/{name}", *page_) for name, *page_ in reference.modules()]),

@@ -14,6 +14,7 @@ _CELL, _DIRECTIONS = 8, 9
 _SHOWN = 4  # pixels drawn for one that the detector sees
 _ROOM = 2.4  # sides of the window that are drawn round a face
 _LONG_SIDE = 240  # pixels of a picture without a face
+_UNIT = 1200  # of the drawn window: 4 pixels wide
 
 
 def hog(pixels: np.ndarray, box: Box | None) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +36,7 @@ def hog(pixels: np.ndarray, box: Box | None) -> tuple[np.ndarray, np.ndarray]:
     ink = np.rint(255 * strength).astype(np.uint8)
     pictures = [_enlarged(one) for one in (small, np.repeat(ink[..., None], 3, axis=2))]
     marks = [] if window is None else [Mark(window.scaled(_SHOWN), "", True)]
-    return draw(pictures[0], marks), draw(pictures[1], marks)
+    return draw(pictures[0], marks, _UNIT), draw(pictures[1], marks, _UNIT)
 
 
 def _scaled(pixels: np.ndarray, box: Box | None) -> tuple[np.ndarray, Box | None]:
