@@ -1,7 +1,7 @@
 """A Ray cluster against the pool of this machine, with the same cores, and with a node that dies.
 
     python benchmarks/cluster.py PHOTOS --photos 400 --rounds 3
-    python benchmarks/cluster.py PHOTOS --photos 800 --rounds 0 --kill
+    python benchmarks/cluster.py PHOTOS --photos 600 --rounds 0 --kill --empty 3000
 
 PHOTOS is a folder per person, such as LFW. A cluster of two nodes of one processor each is started
 on this machine, and the same photos are embedded by it and by two processes of the pool, in turn:
@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -29,6 +30,7 @@ from openfaceplus.images import walk
 from openfaceplus.recipe import recipe
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.photos import embed_photos
+from openfaceplus.stages.workers import Workers
 from openfaceplus.store.layout import ALIGNMENT, REPRESENTATION
 from openfaceplus.store.tables import read_table
 
@@ -41,6 +43,7 @@ def main() -> None:
     parse.add_argument("folder", type=Path, metavar="PHOTOS")
     parse.add_argument("--photos", type=int, default=400)
     parse.add_argument("--rounds", type=int, default=3)
+    parse.add_argument("--empty", type=int, default=0, help="so many messages without work")
     parse.add_argument("--kill", action="store_true")
     args = parse.parse_args()
     files = walk(args.folder)[: args.photos]
@@ -48,6 +51,8 @@ def main() -> None:
         ratios = [compare([str(file.path) for file in files], made) for _ in range(args.rounds)]
         if ratios:
             print(f"ratio {statistics.median(ratios):.2f} (of {len(ratios)})", flush=True)
+        if args.empty:
+            messages(args.empty, made)
         if args.kill:
             kill(args.folder, files, made)
 
@@ -90,6 +95,17 @@ def compare(paths: list[str], made: Any) -> float:
         flush=True,
     )
     return there[1] / pool[1]
+
+
+def messages(number: int, made: Any) -> None:
+    """How many items a second a command can hand out, one a message."""
+    with cluster(made.address), Workers[int, int](partial, (abs,), JOBS) as pool:
+        next(pool.map([0]))
+        start, used = time.perf_counter(), time.process_time()
+        assert sum(1 for _ in pool.map(range(number))) == number
+        seconds = time.perf_counter() - start
+        used = time.process_time() - used
+    print(f"{number / seconds:.0f} messages/s, {number / used:.0f} a second of the command's own")
 
 
 def processor_time() -> float:

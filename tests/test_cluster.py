@@ -120,6 +120,7 @@ def test_what_a_machine_cannot_see_says_which(machines, tmp_path):
     assert "no such file on " in str(found.error) and "must see the same files" in str(found.error)
 
 
+@pytest.mark.heavy
 def test_a_command_there_gives_the_same_and_leaves_nothing(chips, tmp_path):
     represent.represent(chips, tmp_path / "here", batch=4)
     process = subprocess.Popen(
