@@ -1,11 +1,11 @@
 """A Ray cluster against the pool of this machine, with the same cores, and with a node that dies.
 
     python benchmarks/cluster.py PHOTOS --photos 400 --rounds 3
-    python benchmarks/cluster.py PHOTOS --photos 800 --rounds 0 --kill
+    python benchmarks/cluster.py PHOTOS --photos 600 --rounds 0 --kill --empty 3000
 
 PHOTOS is a folder per person, such as LFW. A cluster of two nodes of one processor each is started
 on this machine, and the same photos are embedded by it and by two processes of the pool, in turn:
-the ratio compares runs of the same minute. With ``--kill`` the photos are aligned and represented,
+the ratio compares runs of the same minutes. With ``--kill`` the photos are aligned and represented,
 a node is killed amid each step and another added, and both tables are compared with those of the
 pool, row by row.
 """
@@ -18,8 +18,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -29,6 +30,7 @@ from openfaceplus.images import walk
 from openfaceplus.recipe import recipe
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.photos import embed_photos
+from openfaceplus.stages.workers import Workers
 from openfaceplus.store.layout import ALIGNMENT, REPRESENTATION
 from openfaceplus.store.tables import read_table
 
@@ -41,6 +43,7 @@ def main() -> None:
     parse.add_argument("folder", type=Path, metavar="PHOTOS")
     parse.add_argument("--photos", type=int, default=400)
     parse.add_argument("--rounds", type=int, default=3)
+    parse.add_argument("--empty", type=int, default=0, help="so many messages without work")
     parse.add_argument("--kill", action="store_true")
     args = parse.parse_args()
     files = walk(args.folder)[: args.photos]
@@ -48,6 +51,8 @@ def main() -> None:
         ratios = [compare([str(file.path) for file in files], made) for _ in range(args.rounds)]
         if ratios:
             print(f"ratio {statistics.median(ratios):.2f} (of {len(ratios)})", flush=True)
+        if args.empty:
+            messages(args.empty, made)
         if args.kill:
             kill(args.folder, files, made)
 
@@ -65,27 +70,60 @@ def machines() -> Iterator[Any]:
 
 
 def compare(paths: list[str], made: Any) -> float:
-    """The cluster's photos a second over the pool's, from the first result on; starts are said."""
+    """Photos a second of processor time in the cluster over those in the pool, Ray's own processes
+    included, from the first result on; on a busy machine the clock says less."""
 
-    def speed() -> tuple[float, float]:
+    def speed() -> tuple[float, float, float]:
         start = time.perf_counter()
         results = embed_photos(paths, recipe(), jobs=JOBS)
         next(results)
-        first = time.perf_counter()
-        assert sum(1 for _ in results) == len(paths) - 1
-        return len(paths) / (time.perf_counter() - first), first - start
+        first, used = time.perf_counter(), processor_time()
+        for _ in range(len(paths) - 1):
+            next(results)
+        seconds, used = time.perf_counter() - first, processor_time() - used
+        results.close()
+        return len(paths) / seconds, len(paths) / used, first - start
 
     before = speed()
     with cluster(made.address):
         there = speed()
     after = speed()
-    pool = (before[0] + after[0]) / 2
+    pool = [(one + other) / 2 for one, other in zip(before, after, strict=True)]
     print(
-        f"pool {pool:.1f} photos/s after {before[1]:.1f} s, cluster {there[0]:.1f} after "
-        f"{there[1]:.1f} s, ratio {there[0] / pool:.2f}",
+        f"photos/s: pool {pool[0]:.1f}, cluster {there[0]:.1f}; a second of processor time: "
+        f"{pool[1]:.1f}, {there[1]:.1f}; first after {pool[2]:.1f} s, {there[2]:.1f} s",
         flush=True,
     )
-    return there[0] / pool
+    return there[1] / pool[1]
+
+
+def messages(number: int, made: Any) -> None:
+    """How many items a second a command can hand out, one a message."""
+    with cluster(made.address), Workers[int, int](partial, (abs,), JOBS) as pool:
+        next(pool.map([0]))
+        start, used = time.perf_counter(), time.process_time()
+        assert sum(1 for _ in pool.map(range(number))) == number
+        seconds = time.perf_counter() - start
+        used = time.process_time() - used
+    print(f"{number / seconds:.0f} messages/s, {number / used:.0f} a second of the command's own")
+
+
+def processor_time() -> float:
+    """Seconds that this process and all below it have used, those that have ended too."""
+    used, parents = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            pid = int(path.parent.name)
+            parents[pid] = int(fields[1])
+            used[pid] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    total = 0.0
+    for pid in used:
+        above = pid
+        while above in parents and above != os.getpid():
+            above = parents[above]
+        total += used[pid] if above == os.getpid() else 0.0
+    return total
 
 
 def kill(folder: Path, files: list[Any], made: Any) -> None:

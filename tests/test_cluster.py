@@ -35,10 +35,12 @@ def machines() -> Iterator[Any]:
     """A cluster of two nodes of one processor each."""
     from ray.cluster_utils import Cluster
 
+    os.environ["RAY_AUTH_MODE"] = "disabled"  # it can be reached from this machine only
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     made.add_node(num_cpus=1)
     yield made
     made.shutdown()
+    del os.environ["RAY_AUTH_MODE"]
 
 
 @pytest.fixture(scope="module")
@@ -118,17 +120,20 @@ def test_what_a_machine_cannot_see_says_which(machines, tmp_path):
     assert "no such file on " in str(found.error) and "must see the same files" in str(found.error)
 
 
+@pytest.mark.heavy
 def test_a_command_there_gives_the_same_and_leaves_nothing(chips, tmp_path):
     represent.represent(chips, tmp_path / "here", batch=4)
     process = subprocess.Popen(
         command_line("represent", chips, "-o", tmp_path / "there", "--ray", "local:2", "--json"),
-        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment({"HOME": str(tmp_path)}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
     )  # fmt: skip
     out, err = process.communicate(timeout=100)
     assert process.returncode == 0 and err == "", err
     assert json.loads(out)["usable"] == 24
     assert not processes_of(process.pid) and not list(Path("/tmp").glob(f"ray-{process.pid}-*"))
     assert rows(tmp_path / "here") == rows(tmp_path / "there")
+    assert not (tmp_path / ".ray").exists(), "a token was left"
 
 
 @pytest.mark.heavy

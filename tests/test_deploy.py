@@ -50,6 +50,7 @@ def test_every_pod_can_work_and_sees_the_same_files(kinds):
 
 
 def test_nobody_else_reaches_the_pods(kinds):
+    assert kinds["RayCluster"]["spec"]["authOptions"] == {"mode": "token"}
     policy, spec = kinds["NetworkPolicy"]["spec"], kinds["RayCluster"]["spec"]
     (rule,) = policy["ingress"]
     (source,) = rule["from"]
@@ -66,6 +67,8 @@ def test_containers_join_their_head_and_publish_nothing():
     assert port and f"--address=head:{port[1]}" in worker["command"].split()
     assert worker["depends_on"]["head"]["condition"] == "service_healthy" and head["healthcheck"]
     assert head["image"] == worker["image"] == IMAGE
+    assert head["environment"] == worker["environment"]
+    assert head["environment"]["RAY_AUTH_MODE"] == "token"
     assert head["volumes"] == worker["volumes"] and head["volumes"][0].endswith(":/data")
     assert "ports" not in head and "ports" not in worker
     assert "ray" in (ROOT / "deploy/Dockerfile").read_text().split("constraints.txt")[1].split()

@@ -23,9 +23,11 @@ from test_resume import until
 from toy_workers import Chunks, DieOnce, Dying, Toy, Unable
 
 import openfaceplus
+from openfaceplus import hosts
 from openfaceplus.errors import ModelMissing, OpenFacePlusError, UsageError
 from openfaceplus.recipe import recipe
 from openfaceplus.stages import align, find, photos, represent
+from openfaceplus.stages.worker_process import Here, Process
 from openfaceplus.stages.workers import Lost, Workers
 
 HERE = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
@@ -142,6 +144,37 @@ def test_threads_and_maps_share_the_processes(pool):
     assert [(next(one), next(other)) for _ in range(20)] == [
         (3 * k, 3 * (k + 5)) for k in range(20)
     ]
+
+
+class Elsewhere(Here):
+    """A host with room for so many processes, whatever number is wanted."""
+
+    tries, local = 4, False
+
+    def __init__(self, room: int) -> None:
+        self.room, self.started = room, 0
+
+    def count(self) -> int:
+        return 3
+
+    def start(self) -> Process:
+        self.started += 1
+        made = Process()
+        if self.started > self.room:
+            made.ready = lambda seconds: time.sleep(seconds)
+        return made
+
+
+def test_processes_start_where_the_host_has_room():
+    host = Elsewhere(room=1)
+    with hosts.on(host), Workers[Any, Any](Toy, (3,)) as pool:
+        assert list(pool.map(range(20))) == list(range(0, 60, 3))
+        assert host.started == 3, "as many were wanted as it counts, and no more"
+    assert not children()
+    with hosts.on(Elsewhere(room=9)), Workers[Any, Any](Toy, (3,), 1) as pool:
+        assert list(pool.map([1, "pid"]))[1] != os.getpid(), "one job is done there too"
+        assert list(pool.map([1, "die", 2])) == [3, Lost("die"), 6]
+    assert hosts.elsewhere() is None
 
 
 # --- in programs of all kinds ----------------------------------------------------------------

@@ -10,6 +10,7 @@ Ray only says where a process runs and that it is gone: what is done then is for
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -53,12 +54,15 @@ def cluster(address: str) -> Iterator[RayHost]:
 
 def _connect(address: str, stack: ExitStack) -> bool:
     """Join a cluster, or start one here; whether it was started here."""
-    import ray
-
     for name, value in _VARIABLES.items():
         os.environ.setdefault(name, value)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     local = address.startswith(_LOCAL)
+    if local:
+        # Else Ray would write one into the user's home, for all clusters from then on.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if local:
         # Its sockets lie below, whose paths may have 107 bytes.
         folder = tempfile.mkdtemp(prefix=f"ray-{os.getpid()}-", dir="/tmp")
