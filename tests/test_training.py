@@ -238,7 +238,7 @@ def test_frozen_layers_stay_and_a_bad_checkpoint_is_refused(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"nothing")
     with pytest.raises(errors.StorageError, match="no checkpoint"):
         trainer.load(tmp_path / "checkpoint.pt")
-    for wrong in (LoopSettings(schedule="no"), LoopSettings(device="none")):
+    for wrong in (LoopSettings(0), LoopSettings(schedule="no"), LoopSettings(device="none")):
         with pytest.raises(errors.UsageError):
             toy(wrong)
 

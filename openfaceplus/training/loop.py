@@ -87,6 +87,8 @@ class Trainer:
                 raise UsageError(
                     f"there is no {field} {value!r}", remedy=f"take {', '.join(known)}", field=field
                 )
+        if settings.epochs < 1:
+            raise UsageError("training takes one epoch at least", field="epochs")
         self.settings, self.device = settings, device_of(settings.device)
         self.network = network.to(self.device)
         self.loss = loss.to(self.device) if isinstance(loss, nn.Module) else loss

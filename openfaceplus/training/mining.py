@@ -81,5 +81,6 @@ def _pairs(vectors: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     squares = (vectors**2).sum(1)
     distances = (squares[:, None] + squares[None] - 2 * vectors @ vectors.T).clamp_min(0)
     same = labels[:, None] == labels[None]
-    anchors, positives = (same & ~torch.eye(len(labels), dtype=torch.bool)).nonzero().unbind(1)
+    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    anchors, positives = (same & ~itself).nonzero().unbind(1)
     return distances, same, anchors, positives
