@@ -69,6 +69,7 @@ def test_without_a_model_nobody_is_named(astronaut, tmp_path):
     assert told["decision"] is None and not told["measured"]["closest"]
     assert told["measured"]["nearest_stranger"] > 0 and 0 < told["measured"]["limit"] < 1
     assert Page(tmp_path / "index.html").headings[:2] == ["1 face found", "Find the faces"]
+    assert "--far" in refused("explain", astronaut, "-o", tmp_path, "--far", "1%")
     assert "recipe" in refused("explain", astronaut, "-m", tmp_path, "--embedder", "dlib")
 
 

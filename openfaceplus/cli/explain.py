@@ -57,7 +57,8 @@ def _explain(args: argparse.Namespace) -> int:
     from openfaceplus.stages.explain import explain
     from openfaceplus.stages.page import PAGE
 
-    spare(args.output / PAGE)
+    if args.step is None:
+        spare(args.output / PAGE)
     explained = explain(
         common.photo_of(args.photo), args.output, _source(args), number=args.number,
         step=args.step, policy=Policy(args.far), max_pixels=args.max_pixels,
@@ -83,6 +84,10 @@ def _source(args: argparse.Namespace) -> Model | Pipeline:
 
     more = {"commercial": args.commercial, "progress": common.DownloadProgress()}
     if args.model is None:
+        if args.far is not None:
+            raise UsageError(
+                "without a model there is nobody to accept", field="far", remedy="name a model"
+            )
         return Pipeline(options.recipe_of(args), **more)
     if any((args.profile, args.embedder, args.views, args.points)):
         raise UsageError("a model brings its recipe", remedy="leave out its options, or the model")
