@@ -45,6 +45,8 @@ __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "training":  # openfaceplus.training.triplet_loss needs no other import
+        return import_module("openfaceplus.training")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'openfaceplus' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)
