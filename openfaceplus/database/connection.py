@@ -105,11 +105,11 @@ class Database:
         their ``likeness``, the cosine. Raises UsageError for a space that nothing is in."""
         from openfaceplus.database.search import search
 
-        return search(self.searched, vector, space, k, video)
+        return search(self, vector, space, k, video)
 
     @cached_property
-    def searched(self) -> Database:
-        """What answers searches: of several hosts a replica, which may be some seconds behind."""
+    def replica(self) -> Database:
+        """Of several hosts one that is only read and may be some seconds behind; else this."""
         if not is_url(self.where) or not _hosts(self.url):
             return self
         replica = Database(self.where, reading=True)

@@ -41,7 +41,7 @@ def search(
     (found,) = pipeline.look([photo], largest=True, max_pixels=max_pixels)
     if not found.or_raise().faces:
         raise NoFace(f"{name_of(photo)}: no face found")
-    near = db.search(found.vectors[0], pipeline.space, k=2 * top + 20, video=video)
+    near = db.replica.search(found.vectors[0], pipeline.space, k=2 * top + 20, video=video)
     return [one for one in near if one.person is not None][:top]
 
 
