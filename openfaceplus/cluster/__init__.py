@@ -9,6 +9,7 @@ Ray only says where a process runs and that it is gone: what is done then is for
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import shutil
@@ -48,8 +49,13 @@ def cluster(address: str) -> Iterator[RayHost]:
     with ExitStack() as stack:
         local = _connect(address, stack)
         host = RayHost(local)
-        stack.enter_context(hosts.on(host))
-        yield host
+        try:
+            with hosts.on(host):
+                yield host
+        finally:
+            if host.gone:
+                stack.pop_all()
+                _forget()
 
 
 def _connect(address: str, stack: ExitStack) -> bool:
@@ -91,6 +97,15 @@ def _silence() -> None:
     worker.print_to_stdstream = lambda *_, **__: None
 
 
+def _forget() -> None:
+    """Leave a cluster whose head is gone to itself: leaving it properly would wait for the head,
+    until Ray ends this process without a word of ours, and not leaving it crashes at the end."""
+    from ray._private import worker
+
+    atexit.unregister(worker.shutdown)
+    atexit.register(os._exit, 2)
+
+
 def _number(address: str) -> int:
     with suppress(ValueError):
         if (number := int(address.removeprefix(_LOCAL))) > 0:
@@ -121,7 +136,9 @@ def _check_reachable(address: str) -> None:
 
 
 def _unusable(address: str, reason: str) -> UsageError:
-    lines = reason.strip().splitlines() or [""]
+    lines = [line.strip() for line in reason.splitlines() if line.strip()] or [""]
+    if lines[0].endswith(":"):
+        lines[0] += f" {lines[-1]}"
     return UsageError(
         f"there is no cluster to be used at {address} ({lines[0].rstrip('.')})",
         remedy="start one as docs/scale.md says, and name its address",

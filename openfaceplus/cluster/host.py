@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from openfaceplus.errors import OpenFacePlusError
 from openfaceplus.hosts import Died
 
 _PATIENCE = 300.0  # seconds in which a cluster must find room for a first process, or answer
+_SILENCE = 5.0  # seconds without an answer, after which the head is asked whether it is there
 _WINDOW = 30.0  # seconds over which speeds are measured
 
 
@@ -28,7 +30,10 @@ class RayHost:
         import ray
 
         self.local = local
+        outside: Any = ray.util.client.ray.is_connected  # untyped
+        self._head = None if outside() else _head()
         self.actors: Any = ray.remote(num_cpus=1, max_restarts=0)(Actor)
+        self.gone = False  # the head, and with it all that could be asked
         self.heard = time.monotonic()
         self._lock = threading.Lock()
         self._done: deque[tuple[float, Place, int]] = deque()
@@ -62,6 +67,21 @@ class RayHost:
             while self._done[0][0] < now - _WINDOW:
                 self._done.popleft()
 
+    def check(self) -> None:
+        """Raises OpenFacePlusError if the head, without which Ray ends this process after a
+        minute, does not answer."""
+        if self._head is None:
+            return
+        try:
+            socket.create_connection(self._head, _SILENCE).close()
+        except OSError as error:
+            self.gone = True
+            raise OpenFacePlusError(
+                f"the head of the cluster is gone ({error})",
+                remedy="start it again, and run the same again to go on",
+                field="ray",
+            ) from error
+
     def speeds(self) -> dict[str, float]:
         """Items a second by machine, over the last half minute."""
         total: Counter[Place] = Counter()
@@ -76,6 +96,14 @@ class RayHost:
             name = place.machine if alone else f"{place.machine}-{place.node[:4]}"
             speeds[name] = items / span
         return speeds
+
+
+def _head() -> tuple[str, int]:
+    """Where the head listens, of the cluster that this machine is part of."""
+    import ray
+
+    host, _, port = str(ray.get_runtime_context().gcs_address).rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 class RayProcess:
@@ -100,6 +128,7 @@ class RayProcess:
                     remedy="add a machine, or wait until others have ended their work",
                     field="ray",
                 )
+            self._host.check()
             return False
         place: Place = self._get(self._coming)
         if place.version != __version__:
@@ -123,6 +152,8 @@ class RayProcess:
         from ray.exceptions import RayError, RayTaskError
 
         try:
+            while not ray.wait([reference], timeout=_SILENCE)[0]:
+                self._host.check()
             found = ray.get(reference)
         except RayTaskError as error:  # not of the worker, whose errors come in replies
             raise OpenFacePlusError(
@@ -145,5 +176,6 @@ class RayProcess:
         """End it; nothing else may then be done twice by it."""
         import ray
 
-        with suppress(Exception):  # it is gone, or the cluster is
-            ray.kill(self._actor)
+        with suppress(Exception):  # it is gone
+            if not self._host.gone:  # else this would wait for the head
+                ray.kill(self._actor)
