@@ -96,8 +96,8 @@ def train_embedder(
     """
     require("torch", "torch", "training an embedder")
     options = options or TrainEmbedderOptions()
-    if min(options.batch, options.people, options.photos) < 2:
-        raise UsageError("a batch has two faces at least", remedy="choose larger numbers")
+    _check(options)
+    recipe, teacher = _recipe(options), options.teacher and _teacher(options)
     settings = _settings(source, options)
     make_folder(output)
     before = Manifest.read(output / MANIFEST)
@@ -107,7 +107,6 @@ def train_embedder(
             remedy="name another folder",
             field="output",
         )
-    recipe = _recipe(options)
     faces = load_faces(source, output, recipe, jobs, progress)
     check = _held_out(faces, options)
     held = np.isin(faces.people, faces.people[np.concatenate([check.first, check.second])])
@@ -120,9 +119,9 @@ def train_embedder(
         output / MANIFEST
     )
     taught = None
-    if options.teacher is not None:
+    if teacher:
         training, taught = lesson(
-            faces, training, output / "teacher", _teacher(options), jobs=jobs, progress=progress
+            faces, training, output / "teacher", teacher, jobs=jobs, progress=progress
         )
     trainer, batches = _prepare(faces, training, taught, options)
     if (output / CHECKPOINT).is_file():
@@ -142,6 +141,18 @@ def _usual_loop() -> LoopSettings:
     from openfaceplus.training.loop import LoopSettings
 
     return LoopSettings()
+
+
+def _check(options: TrainEmbedderOptions) -> None:
+    """Raise UsageError, before any work, for what cannot train."""
+    from openfaceplus.training.loop import device_of
+    from openfaceplus.training.losses import named_loss
+
+    if min(options.batch, options.people, options.photos) < 2:
+        raise UsageError("a batch has two faces at least", remedy="choose larger numbers")
+    device_of(options.loop.device)
+    if options.teacher is None:
+        named_loss(options.loss, 2, options.dim, options.mining, options.margin)
 
 
 def _settings(source: Path, options: TrainEmbedderOptions) -> dict[str, Any]:
