@@ -139,6 +139,15 @@ def test_networks_are_exported_as_they_are(name):
     assert np.abs(OnnxEngine(graph).run(chips) - expected).max() < 1e-5 * np.abs(expected).max()
 
 
+def test_a_network_begins_with_the_weights_it_is_given(tmp_path):
+    other = build("nn4.small2", 128, 1)
+    embedder_folder._write_weights(tmp_path / "weights.pt", other)
+    found = build("nn4.small2", 128, 2, tmp_path / "weights.pt").state_dict()
+    assert all(torch.equal(value, found[key]) for key, value in other.state_dict().items())
+    with pytest.raises(errors.ModelCorrupt, match="another network"):
+        build("small", 128, 2, tmp_path / "weights.pt")
+
+
 @pytest.mark.parametrize("name", ["inception-resnet-v1", "dlib-resnet"])
 def test_large_networks_learn(name):
     network = build(name, 16, 0).train()

@@ -98,10 +98,8 @@ def build(name: str, dim: int, seed: int, weights: Path | None = None) -> nn.Mod
             if not key.endswith("num_batches_tracked")
         }
         found = formats.fit_shapes(formats.read_state_dict(weights), shapes, weights)
-        counters = {key: value for key, value in own.items() if key not in shapes}
-        network.load_state_dict(
-            counters | {key: torch.from_numpy(value) for key, value in found.items()}
-        )
+        for key, value in found.items():
+            own[key].copy_(torch.from_numpy(value))
     return network
 
 
