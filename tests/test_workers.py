@@ -159,8 +159,9 @@ class Elsewhere(Here):
 
     def start(self) -> Process:
         self.started += 1
+        crowded = self.started > self.room  # asked now: other threads start processes too
         made = Process()
-        if self.started > self.room:
+        if crowded:
             made.ready = lambda seconds: time.sleep(seconds)
         return made
 
