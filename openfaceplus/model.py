@@ -172,7 +172,7 @@ class Model:
         threads: each call has processes of its own. Raises UsageError for rates that make no sense.
         """
         few = isinstance(photos, Sized) and len(photos) < _MANY
-        here = elsewhere() is None and (few or processes(jobs) == 1)
+        here = elsewhere() is None and (processes(jobs) == 1 or few)
         found: Iterable[PhotoFaces]
         if here or self.pipeline.device != "cpu":
             found = (
