@@ -193,3 +193,16 @@ class Decision:
         if self.second is not None:
             who = f"unsure between {self.closest} and {self.second}"
         return f"<{who}, {how}{'' if self.note is None else f', {self.note}'}>"
+
+
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    """(n, dimensions) vectors, each divided by its length; what is 0 stays so."""
+    import numpy as np
+
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def euclidean(cosine: float) -> float:
+    """The Euclidean distance of two vectors of unit length, from their cosine."""
+    return math.sqrt(max(0.0, 2 - 2 * cosine))

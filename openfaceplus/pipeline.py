@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from openfaceplus.decoding import Photo
 from openfaceplus.errors import PhotoError
-from openfaceplus.faces import Chip, Face
+from openfaceplus.faces import Chip, Face, unit_length
 from openfaceplus.images import MAX_PIXELS, as_photo
 from openfaceplus.loaded import VIEWS, LoadedRecipe
 from openfaceplus.quality import flaw
@@ -235,9 +235,9 @@ class Pipeline(LoadedRecipe):
         if mirrored:
             # In one go, which for a single face is faster than in two.
             pixels = np.concatenate([pixels, pixels[:, :, ::-1]])
-        vectors = _unit(self.embedder.embed(pixels))
+        vectors = unit_length(self.embedder.embed(pixels))
         by_face = vectors.reshape(1 + mirrored, len(faces), -1, vectors.shape[1])
-        return _unit(by_face.sum(axis=(0, 2)))
+        return unit_length(by_face.sum(axis=(0, 2)))
 
     def raw(self, chips: Sequence[Chip]) -> np.ndarray:
         """(n, dimensions) float32, the network's own output for each of n chips."""
@@ -248,13 +248,6 @@ class Pipeline(LoadedRecipe):
 
         size = self.embedder.chip.size
         return np.array([chip.pixels for chip in chips], np.uint8).reshape(-1, size, size, 3)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return unit
 
 
 def _path(photo: Photo) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus import thresholds
 from openfaceplus.errors import NoFace, SeveralFaces, UsageError
-from openfaceplus.faces import Box
+from openfaceplus.faces import Box, euclidean
 from openfaceplus.images import MAX_PIXELS, name_of
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.quality import flawed
@@ -100,7 +100,7 @@ class Comparer:
                 field="far",
                 remedy="ask for a higher rate, give a distance, or train a model",
             ) from error
-        return math.sqrt(max(0.0, 2 - 2 * cosine))
+        return euclidean(cosine)
 
     def embed(self, source: Any, single: bool = False) -> tuple[np.ndarray, Box]:
         """The vector, (dimensions,) float32, and box of the most prominent face.

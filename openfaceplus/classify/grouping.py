@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from openfaceplus.classify.sequence_rule import SequenceRule
+from openfaceplus.faces import unit_length
 
 _BLOCK = 1024
 _NEIGHBOURS = 64  # others, the nearest, with which a group may be merged
@@ -48,7 +49,7 @@ class Groups:
             self.sums[i] = vectors[rows].sum(axis=0)
             self._weighted[i] = weights[rows] @ vectors[rows]
         self.mean = np.zeros((room, dimensions), np.float32)
-        self.mean[:m] = _unit(self._weighted[:m])
+        self.mean[:m] = unit_length(self._weighted[:m])
         self.typicality = np.zeros(room, np.float32)
         self.typicality[:m] = rule.typicality(self.mean[:m])
         self.alive = np.arange(room) < m
@@ -102,7 +103,7 @@ class Groups:
         self.sums[new] = self.sums[i] + self.sums[j]
         self._weighted[new] = self._weighted[i] + self._weighted[j]
         one = slice(new, new + 1)
-        self.mean[one] = _unit(self._weighted[one])
+        self.mean[one] = unit_length(self._weighted[one])
         self.typicality[one] = self.rule.typicality(self.mean[one])
         self.counts[new] = self.counts[i] + self.counts[j]
         self.alive[[i, j, new]] = False, False, True
@@ -154,8 +155,3 @@ class Groups:
             self.mean[one], self.typicality[one], self.mean[others], self.typicality[others]
         )[0]
         return made
-
-
-def _unit(totals: np.ndarray) -> np.ndarray:
-    made: np.ndarray = totals / np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
-    return made

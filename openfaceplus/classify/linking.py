@@ -16,6 +16,7 @@ from openfaceplus.classify import adapting, openset
 from openfaceplus.classify.cohesion import cohesion
 from openfaceplus.classify.grouping import Groups
 from openfaceplus.classify.sequence_rule import SequenceRule
+from openfaceplus.faces import unit_length
 
 NEW = -1
 """The person of a sequence that nobody was asked about yet."""
@@ -179,7 +180,7 @@ def _scores(sequences: Sequences, person: np.ndarray, rule: SequenceRule) -> np.
     if not len(x):
         return np.zeros(0)
     rest = openset.sums(weights * x, whose)[whose] - weights * x
-    rest /= np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
+    rest = unit_length(rest)
     cosines = np.einsum("nd,nd->n", x, rest)
     scores = rule.score(cosines, rule.typicality(x), rule.typicality(rest.astype(np.float32)))
     return np.where(counts[whose] > 1, scores, np.nan)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from openfaceplus.classify.kinds import Namer
+from openfaceplus.faces import unit_length
 from openfaceplus.gallery.exact import ExactGallery
 
 CANDIDATES = 10
@@ -129,14 +130,14 @@ def pair_score(x: np.ndarray, t: np.ndarray, of_x: np.ndarray, of_t: np.ndarray)
 
 def templates(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(people, dimensions) float32 unit means of each person's unit vectors."""
-    return _unit(sums(vectors, labels)).astype(np.float32)
+    return unit_length(sums(vectors, labels)).astype(np.float32)
 
 
 def templates_without(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which photos (m,) are of people with several, and the templates (m, dimensions) that these
     would have without that photo."""
     several = np.flatnonzero(np.bincount(labels)[labels] > 1)
-    return several, _unit(sums(vectors, labels)[labels[several]] - vectors[several])
+    return several, unit_length(sums(vectors, labels)[labels[several]] - vectors[several])
 
 
 def sums(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -145,8 +146,3 @@ def sums(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     inorder = vectors[np.argsort(labels, kind="stable")]
     totals: np.ndarray = np.add.reduceat(inorder, np.cumsum(counts) - counts, axis=0, dtype=float)
     return totals
-
-
-def _unit(totals: np.ndarray) -> np.ndarray:
-    units: np.ndarray = totals / np.maximum(np.linalg.norm(totals, axis=1, keepdims=True), 1e-12)
-    return units

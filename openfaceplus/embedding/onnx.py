@@ -13,7 +13,7 @@ from openfaceplus import weights
 from openfaceplus.embedding.base import Embedder, Require
 from openfaceplus.embedding.engine import Engine
 from openfaceplus.errors import ModelCorrupt, UsageError
-from openfaceplus.faces import Space
+from openfaceplus.faces import Space, unit_length
 from openfaceplus.weights.embedder_spec import EmbedderSpec
 from openfaceplus.weights.onnx_session import open_session, run_session
 
@@ -51,7 +51,7 @@ class PreparedOnnx:
             vectors.append(self._checked(outputs[0], step)[:count])
         found = np.concatenate(vectors)
         if self._spec.unit:
-            found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+            found = unit_length(found)
         return found
 
     def _checked(self, values: Any, count: int) -> np.ndarray:

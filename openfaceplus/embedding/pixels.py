@@ -15,7 +15,7 @@ import numpy as np
 from openfaceplus import weights
 from openfaceplus.embedding.base import Embedder, Require
 from openfaceplus.errors import UsageError
-from openfaceplus.faces import ChipSpec, Space
+from openfaceplus.faces import ChipSpec, Space, unit_length
 from openfaceplus.weights.embedder_spec import EmbedderSpec
 
 SIDE = 32
@@ -52,5 +52,4 @@ class Pixels(Embedder):
         small = [cv2.resize(chip, size, interpolation=cv2.INTER_AREA) for chip in grey]
         rows = np.array(small, np.float32).reshape(len(small), self.dim)
         rows -= rows.mean(axis=1, keepdims=True)
-        unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit_length(rows)

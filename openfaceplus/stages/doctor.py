@@ -13,6 +13,7 @@ import numpy as np
 from openfaceplus.classify import enrolment
 from openfaceplus.classify.classifier import Classifier
 from openfaceplus.files import shown
+from openfaceplus.images import MAX_PIXELS
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.summary import Progress, no_progress
@@ -101,7 +102,7 @@ def examine(
     *,
     commercial: bool = False,
     jobs: int | None = None,
-    max_pixels: int | None = None,
+    max_pixels: int = MAX_PIXELS,
     progress: Progress = no_progress,
 ) -> Health:
     """Look at every photo below ``photos/<person>/``. Chips, embeddings and ``findings.csv`` go to
@@ -109,9 +110,7 @@ def examine(
 
     Raises UsageError if there are no photos, ModelError before any work if a model is missing.
     """
-    options = align.AlignOptions(commercial=commercial)
-    if max_pixels is not None:
-        options = align.AlignOptions(commercial=commercial, max_pixels=max_pixels)
+    options = align.AlignOptions(commercial=commercial, max_pixels=max_pixels)
     chips, embeddings = output / CHIPS, output / EMBEDDINGS
     rows = align.align(
         photos, chips, recipe, options, embed=recipe.views > 2, jobs=jobs, progress=progress

@@ -13,7 +13,7 @@ import numpy as np
 from openfaceplus import thresholds
 from openfaceplus.classify import cohort
 from openfaceplus.errors import OpenFacePlusError, PhotoError
-from openfaceplus.faces import Decision
+from openfaceplus.faces import Decision, euclidean, unit_length
 from openfaceplus.images import read_photo
 from openfaceplus.model import Model
 from openfaceplus.pipeline import Pipeline
@@ -71,7 +71,7 @@ class Measured:
 def measure(vector: np.ndarray, source: Pipeline | Model, decision: Decision | None) -> Measured:
     """What is near an embedding: whom a model enrolled, or only what is known of its space."""
     pipeline = source.pipeline if isinstance(source, Model) else source
-    vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    (vector,) = unit_length(vector[None])
     space = str(pipeline.space)
     cohorts: Sequence[cohort.Cohort] = ()
     with suppress(OpenFacePlusError):
@@ -100,13 +100,13 @@ def _enrolled(vector: np.ndarray, model: Model, decision: Decision) -> tuple[Any
     raw = rule.scorer.score(np.repeat(vector[None], len(rows), axis=0), rows)
     scores = rule.scaled(raw)
     people = [
-        Near(classifier.people[row], _distance(cosine), score)
+        Near(classifier.people[row], euclidean(cosine), score)
         for row, cosine, score in zip(rows.tolist(), cosines.tolist(), scores.tolist(), strict=True)
     ]
     named = [i for i, near in enumerate(people) if near.name == decision.closest]
     best = max(named or range(len(people)), key=lambda i: people[i].score)
     needed = float(cosines[best] + rule.raw(decision.threshold) - raw[best])
-    limit = _distance(needed) if -1 <= needed <= 1 else None
+    limit = euclidean(needed) if -1 <= needed <= 1 else None
     template = rule.scorer.gallery.vectors[rows[best]]
     return people, people[best].name, template, _chip(vector, model, int(rows[best])), limit
 
@@ -122,13 +122,8 @@ def _chip(vector: np.ndarray, model: Model, person: int) -> np.ndarray | None:
 
 def _limit_of_pairs(space: str) -> float | None:
     with suppress(OpenFacePlusError):
-        return _distance(thresholds.load(space).cosine_at(FAR))
+        return euclidean(thresholds.load(space).cosine_at(FAR))
     return None
-
-
-def _distance(cosine: float) -> float:
-    """The Euclidean distance of two vectors of unit length."""
-    return float(np.sqrt(max(0.0, 2 - 2 * cosine)))
 
 
 def _distances(vector: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openfaceplus.errors import UsageError
-from openfaceplus.faces import Decision
+from openfaceplus.faces import Decision, euclidean
 from openfaceplus.files import shown
 from openfaceplus.model_folder import ModelFolder
 from openfaceplus.verification import Comparer
@@ -61,7 +61,7 @@ def whois(database: Database, photo: Any, comparer: Comparer) -> Decision:
             field="db",
         )
     (match,) = gallery.search(vector)[0]
-    distance = max(0.0, 2 - 2 * match.score) ** 0.5
+    distance = euclidean(match.score)
     limit = comparer.limit(len(gallery))
     closest = gallery.names.get(match.person, match.person)
     known = distance <= limit

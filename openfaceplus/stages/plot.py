@@ -13,6 +13,7 @@ import numpy as np
 from openfaceplus.classify import enrolment, openset
 from openfaceplus.errors import PhotoError, UsageError
 from openfaceplus.extras import there
+from openfaceplus.faces import unit_length
 from openfaceplus.files import shown
 from openfaceplus.images import read_photo
 from openfaceplus.model_folder import read_people
@@ -73,7 +74,7 @@ def read(folder: Path) -> Enrolled:
     vectors, chips = read_vectors(folder)
     if not chips:
         raise UsageError(f"{shown(folder)}: holds no embeddings", remedy="represent photos first")
-    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    vectors = unit_length(vectors)
     stored = read_people(folder / PEOPLE)
     folders, labels = np.unique([person_of(chip) for chip in chips], return_inverse=True)
     people = [stored[one].name if one in stored else one for one in folders.tolist()]

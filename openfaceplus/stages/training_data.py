@@ -11,7 +11,7 @@ import numpy as np
 from openfaceplus.errors import UsageError
 from openfaceplus.evaluate import metrics
 from openfaceplus.evaluate.protocols import Pair
-from openfaceplus.faces import ChipSpec
+from openfaceplus.faces import ChipSpec, unit_length
 from openfaceplus.files import shown
 from openfaceplus.images import read_photo
 from openfaceplus.recipe import Recipe
@@ -48,7 +48,7 @@ class Check:
     def accuracy(self, vectors: np.ndarray) -> float:
         """The mean accuracy over folds, each at the others' best threshold, of the vectors (faces,
         dimensions) of all faces."""
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        vectors = unit_length(vectors)
         scores = np.einsum("nd,nd->n", vectors[self.first], vectors[self.second])
         return float(metrics.fold_accuracies(scores, self.same, self.folds).mean())
 
@@ -147,9 +147,7 @@ def lesson(
     if kept.sum() < 2:
         raise UsageError("the teacher found no faces in these photos", field="teacher")
     vectors = found.vectors[places[kept]]
-    vectors = vectors - vectors.mean(0)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return training[kept], vectors
+    return training[kept], unit_length(vectors - vectors.mean(0))
 
 
 def _read(paths: Iterable[str]) -> np.ndarray:

@@ -10,6 +10,7 @@ from fastapi import Depends, Form
 
 from openfaceplus import thresholds
 from openfaceplus.errors import NoFace, UsageError
+from openfaceplus.faces import euclidean
 from openfaceplus.liveness.passive import hints
 from openfaceplus.model import Identified, Model, Policy
 from openfaceplus.pipeline import PhotoFaces
@@ -145,7 +146,7 @@ def _limit(space: str, far: float, comparisons: int) -> float:
             422, "usage", f"a rate of {far:g} was not measured so low or so high",
             "ask for another, such as 0.001", field="far",
         ) from error  # fmt: skip
-    return math.sqrt(max(0.0, 2 - 2 * cosine))
+    return euclidean(cosine)
 
 
 async def embed(
