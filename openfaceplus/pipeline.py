@@ -37,9 +37,10 @@ class PhotoFaces:
     ``source`` is what the photo was read from. ``vectors`` are (n, dimensions) float32, or (n, 0)
     where none were asked for. ``flaws`` says of each face why it cannot be judged, if so. A photo
     that failed has an ``error`` and no faces; one without a face has neither. ``chips`` and the
-    decoded ``photo`` are there on request. ``others`` is how many more faces were seen on the way
-    to the largest one. YuNet's and HOG's searches stop there (HOG's often before any other), so
-    there may be more. ``live`` is how live each face looks, 0 to 1, where somebody asked for that.
+    decoded ``photo`` are there on request. ``others`` is how many more faces were seen than were
+    asked for. With ``largest`` YuNet's and HOG's searches stop at that one (HOG's often before any
+    other), so there may be more. ``live`` is how live each face looks, 0 to 1, where somebody asked
+    for that.
     """
 
     source: Any
@@ -73,6 +74,7 @@ class Pipeline(LoadedRecipe):
         sources: Sequence[Any],
         *,
         largest: bool = False,
+        most: int | None = None,
         max_pixels: int = MAX_PIXELS,
         vectors: Vectors = "views",
         chips: bool = False,
@@ -84,9 +86,10 @@ class Pipeline(LoadedRecipe):
 
         ``vectors`` are the means over the recipe's views, of unit length, or what the network gives
         for the chip alone, or none. With ``largest`` the search may stop at the most prominent face
-        of each photo. ``chips`` and ``photos`` ask for chips and decoded pixels. ``known`` are
-        faces found before, a list a photo, in pixels of the full-size photo: nothing is searched,
-        and landmarks only where they are missing.
+        of each photo; of those found, the ``most`` most prominent are judged (default: all).
+        ``chips`` and ``photos`` ask for chips and decoded pixels. ``known`` are faces found before,
+        a list a photo, in pixels of the full-size photo: nothing is searched, and landmarks only
+        where they are missing.
 
         All faces go through the network at once, which is faster than one after the other. With
         ``largest`` a large file is first decoded at a reduced size, which for JPEG takes a fraction
@@ -98,12 +101,13 @@ class Pipeline(LoadedRecipe):
 
         found: list[tuple[Sequence[Face], Photo | None, PhotoError | None, int]] = []
         views: list[list[Chip]] = []
+        limit = 1 if largest else most
         paddings = VIEWS[self.recipe.views] if vectors == "views" else (None,)
         for number, source in enumerate(sources):
             given = None if known is None else known[number]
             try:
                 photo, faces, inside, others = self._find(
-                    source, given, largest, photos, max_pixels
+                    source, given, largest, limit, photos, max_pixels
                 )
             except PhotoError as error:
                 found.append(([], None, error, 0))
@@ -157,6 +161,7 @@ class Pipeline(LoadedRecipe):
         source: Any,
         known: Sequence[Face] | None,
         largest: bool,
+        limit: int | None,
         full: bool,
         max_pixels: int,
     ) -> tuple[Photo, Sequence[Face], list[Face], int]:
@@ -164,7 +169,7 @@ class Pipeline(LoadedRecipe):
         more were seen."""
         if known is None:
             photo, found = self._search(source, largest, full, max_pixels)
-            inside = self.landmarks(photo, found[: 1 if largest else None])
+            inside = self.landmarks(photo, found[:limit])
             others = len(found) - len(inside)
             return photo, [face.scaled(photo.scale) for face in inside], inside, others
         photo = as_photo(source, max_pixels=max_pixels)

@@ -53,10 +53,17 @@ class Looker:
         results: list[PhotoFaces | None] = [None] * len(asked)
         for kind in {one.kind for one in asked}:
             chosen = [i for i, one in enumerate(asked) if one.kind == kind]
-            found = self._look([asked[i].data for i in chosen], *kind)
+            largest, live = kind
+            found = self._pipeline.look(
+                [asked[i].data for i in chosen],
+                largest=largest,
+                most=self._faces,  # a crowd may hold up all others
+                max_pixels=self._pixels,
+                photos=live,
+            )
             for i, one in zip(chosen, found, strict=True):
-                live = self._live(one) if asked[i].live else ()
-                results[i] = replace(one, source=None, photo=None, live=live)
+                scores = self._live(one) if live else ()
+                results[i] = replace(one, source=None, photo=None, live=scores)
         return [one for one in results if one is not None]
 
     def _live(self, found: PhotoFaces) -> list[float]:
@@ -65,25 +72,6 @@ class Looker:
             return []
         boxes = [face.box.scaled(1 / found.photo.scale) for face in found.faces]
         return self._passive.scores(found.photo.pixels, boxes)
-
-    def _look(self, photos: Sequence[bytes], largest: bool, live: bool) -> list[PhotoFaces]:
-        if largest:
-            return self._pipeline.look(photos, largest=True, max_pixels=self._pixels, photos=live)
-        # Faces are counted before they are embedded: a crowd may hold up all others.
-        seen = self._pipeline.look(photos, vectors="none", photos=True, max_pixels=self._pixels)
-        good = [one for one in seen if one.error is None]
-        made = iter(
-            self._pipeline.look(
-                [one.photo for one in good],
-                known=[one.faces[: self._faces] for one in good],
-                photos=live,
-            )
-        )
-        return [
-            one if one.error is not None
-            else replace(next(made), others=max(0, len(one.faces) - self._faces))
-            for one in seen
-        ]  # fmt: skip
 
 
 def passive(settings: Settings) -> PassiveLiveness | None:
