@@ -14,6 +14,7 @@ from openfaceplus.images import MAX_PIXELS
 from openfaceplus.model import Model
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe, recipe
+from openfaceplus.remote import location
 from openfaceplus.verification import FAR, Comparer, Verification
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def train(
     lda_dim: int = 0,
     far: float = 0.01,
     confidence_level: float | None = None,
-    strangers: Path | None = None,
+    strangers: str | os.PathLike[str] | None = None,
     strict: bool = False,
     jobs: int | None = None,
     commercial: bool = False,
@@ -76,7 +77,7 @@ def train(
         spec=spec,
     )
     return train_photos(
-        Path(photos),
+        location(photos),
         Path(output),
         chosen,
         AlignOptions(
@@ -87,7 +88,7 @@ def train(
             commercial,
         ),
         Settings(kind, lda_dim, far, confidence_level),
-        TrainOptions(None if strangers is None else Path(strangers), strict, jobs, commercial),
+        TrainOptions(None if strangers is None else location(strangers), strict, jobs, commercial),
         device=device,
         progress=progress or no_progress,
     )

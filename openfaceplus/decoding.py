@@ -10,12 +10,12 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from openfaceplus import developing, memory
 from openfaceplus.errors import PhotoTooLarge, UnreadablePhoto
 from openfaceplus.files import shown
+from openfaceplus.remote import Location
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ class Photo:
     scale: float
     width: int
     height: int
-    path: Path | None = None
+    path: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Limits:
     working: int
 
 
-def decode(file: IO[bytes], path: Path | None, limits: Limits) -> Photo:
+def decode(file: IO[bytes], path: Location | None, limits: Limits) -> Photo:
     """Decode the first frame of an image file. Raises UnreadablePhoto and PhotoTooLarge."""
     with _decoding(path):
         start = file.read(16)
@@ -110,17 +110,17 @@ def from_array(pixels: np.ndarray, limits: Limits) -> Photo:
     return Photo(smaller, max(width, height) / max(target), width, height)
 
 
-def unreadable(path: Path | None, reason: str, remedy: str) -> UnreadablePhoto:
+def unreadable(path: Location | None, reason: str, remedy: str) -> UnreadablePhoto:
     """The error for a photo that cannot be used, as one line."""
     return UnreadablePhoto(f"{_name(path)}: {reason}", remedy=remedy)
 
 
-def _name(path: Path | None) -> str:
+def _name(path: Location | None) -> str:
     return "the photo" if path is None else shown(path)
 
 
 @contextlib.contextmanager
-def _decoding(path: Path | None) -> Iterator[None]:
+def _decoding(path: Location | None) -> Iterator[None]:
     from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
     try:
@@ -136,7 +136,7 @@ def _decoding(path: Path | None) -> Iterator[None]:
         raise unreadable(path, f"cannot be decoded ({reason})", remedy) from error
 
 
-def _refuse(size: tuple[int, int], path: Path | None, limits: Limits) -> None:
+def _refuse(size: tuple[int, int], path: Location | None, limits: Limits) -> None:
     """Raise for what is too large or empty; nothing has been decoded yet."""
     width, height = size
     pixels = width * height
@@ -157,7 +157,7 @@ def _reduction(width: int, height: int, limits: Limits) -> tuple[float, tuple[in
     return reduction, (max(1, int(width / reduction)), max(1, int(height / reduction)))
 
 
-def _develop(image: Image.Image, path: Path | None, limits: Limits) -> Photo:
+def _develop(image: Image.Image, path: Location | None, limits: Limits) -> Photo:
     """Decode, and then strip by strip make RGB and reduce, so that only the decoder's own pixels
     and the result fill memory."""
     _refuse(image.size, path, limits)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus import decoding, hosts
 from openfaceplus.decoding import Limits, Photo, unreadable
-from openfaceplus.encrypted_files import open_file
-from openfaceplus.errors import UnwritablePicture, UsageError
+from openfaceplus.encrypted_files import open_file, opened
+from openfaceplus.errors import StorageError, UnreadablePhoto, UnwritablePicture, UsageError
 from openfaceplus.files import MARK, atomic_write, shown
+from openfaceplus.remote import Location, Remote, location
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,7 @@ _PNG_HEADER = 8 + 25  # bytes of the signature and the first chunk, IHDR
 _TEXT = b"tEXtSoftware\0" + MARK.encode()
 _PNG_MARK = struct.pack(">I", len(_TEXT) - 4) + _TEXT + struct.pack(">I", zlib.crc32(_TEXT))
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+_NAME = "name a folder that holds one folder of photos for each person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class PhotoFile:
     """A file found by ``walk``: whose it is, where it lies, and its posix path below the root."""
 
     person: str
-    path: Path
+    path: Location
     relative: str
 
 
@@ -51,31 +53,26 @@ def walk(root: str | os.PathLike[str]) -> list[PhotoFile]:
     person. Everything else is listed whatever its ending, and also dead links and folders that may
     not be opened, so that each becomes a row that says why it was not used.
 
-    Raises UsageError if ``root`` is not a folder that can be read.
+    ``root`` may be the URL of a folder in object storage. Raises UsageError if it is not a folder
+    that can be read, StorageError if the storage does not answer.
     """
-    root = Path(root)
-    try:
-        os.scandir(root).close()
-    except OSError as error:
-        raise UsageError(
-            f"{shown(root)}: not a folder of photos ({error.strerror})",
-            remedy="name a folder that holds one folder of photos for each person",
-        ) from error
+    root = location(root)
+    below = _objects_below(root) if isinstance(root, Remote) else _files_below(root)
     found = []
-    for relative in _files_below(root):
+    for relative, path in below:
         person, slash, _ = relative.partition("/")
-        found.append(PhotoFile(person if slash else "", root / relative, relative))
+        found.append(PhotoFile(person if slash else "", path, relative))
     return sorted(found, key=lambda photo: (photo.person, photo.relative))
 
 
-def photos_in(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+def photos_in(paths: Iterable[str | os.PathLike[str]]) -> list[Location]:
     """The photos that a command line names: files as they are, folders with all files below them.
 
     The order is that of ``paths``, and sorted within each folder. A path that does not exist stays
     in the list: reading it says so.
     """
-    photos: list[Path] = []
-    for path in map(Path, paths):
+    photos: list[Location] = []
+    for path in map(location, paths):
         photos += sorted(file.path for file in walk(path)) if path.is_dir() else [path]
     return photos
 
@@ -86,7 +83,7 @@ def read_photo(
     max_pixels: int = MAX_PIXELS,
     working_pixels: int = WORKING_PIXELS,
 ) -> Photo:
-    """Decode a photo file: JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000.
+    """Decode a photo: JPEG, PNG, WebP, TIFF, BMP, GIF, PPM, AVIF or JPEG 2000, by path or URL.
 
     The content decides, not the name; of several frames the first is taken. EXIF orientation is
     applied, transparency is laid on white, 16-bit and float greys are scaled to 8 bits. Colour
@@ -97,14 +94,21 @@ def read_photo(
     Raises UnreadablePhoto (missing, no file, no image, damaged, cut short) and, before any
     decoding, PhotoTooLarge (more than ``max_pixels`` pixels, or more memory than may be taken).
     """
-    path = Path(path)
+    path = location(path)
+    limits = Limits(max_pixels, working_pixels)
+    if isinstance(path, Remote):
+        try:
+            data = path.open()
+        except (StorageError, UsageError) as error:
+            raise UnreadablePhoto(error.problem + hosts.there(), remedy=error.remedy) from error
+        return decoding.decode(opened(data, shown(path)), path, limits)
     try:
         # Opening a pipe would wait for its writer, so look before opening.
         if not stat.S_ISREG(os.stat(path).st_mode):
             kind = "a folder" if path.is_dir() else "a device or pipe"
             raise unreadable(path, f"it is {kind}, not a file", "name a photo file")
         with open_file(path) as file:
-            return decoding.decode(file, path, Limits(max_pixels, working_pixels))
+            return decoding.decode(file, path, limits)
     except FileNotFoundError as error:
         problem = f"no such file{hosts.there()}"
         raise unreadable(path, problem, "check the name, or the link's target") from error
@@ -119,9 +123,9 @@ def as_photo(
 ) -> Photo:
     """A Photo of whatever holds one, with the limits and errors of ``read_photo``.
 
-    ``source`` is a path, the bytes of an image file, a binary file object, a PIL image, a uint8
-    array of shape (height, width) or (height, width, 3 or 4) in RGB order, or a Photo already. The
-    pixels of a contiguous RGB array are not copied.
+    ``source`` is a path or URL, the bytes of an image file, a binary file object, a PIL image, a
+    uint8 array of shape (height, width) or (height, width, 3 or 4) in RGB order, or a Photo
+    already. The pixels of a contiguous RGB array are not copied.
     """
     import numpy as np
     from PIL import Image
@@ -215,12 +219,29 @@ def _unwritable(path: str | os.PathLike[str], pixels: np.ndarray) -> UnwritableP
     )
 
 
-def _files_below(root: Path) -> Iterator[str]:
-    """Posix paths, relative to ``root``, of all that is not hidden and not an open folder.
+def _objects_below(root: Remote) -> Iterator[tuple[str, Remote]]:
+    """What ``_files_below`` gives, of object storage, where no folder is without an object."""
+    nothing = True
+    for relative, path in root.below():
+        nothing = False
+        if not any(map(_is_hidden, relative.split("/"))):
+            yield relative, path
+    if nothing:
+        raise UsageError(f"{shown(root)}: not a folder of photos (nothing is there)", remedy=_NAME)
+
+
+def _files_below(root: Path) -> Iterator[tuple[str, Path]]:
+    """Posix paths, relative to ``root`` and whole, of all that is not hidden and no open folder.
 
     For each folder directly below ``root``, what links lead to is walked once, by the shortest of
     the ways to it: folders that link to each other have more ways than could ever be walked.
     """
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        raise UsageError(
+            f"{shown(root)}: not a folder of photos ({error.strerror})", remedy=_NAME
+        ) from error
     pending = deque([""])
     walked: set[tuple[str, int, int]] = set()
     while pending:
@@ -234,15 +255,20 @@ def _files_below(root: Path) -> Iterator[str]:
             walked.add((person, *place))
             with os.scandir(root / folder) as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
-                    if entry.name.startswith(".") or entry.name.lower() in _SYSTEM_FILES:
+                    if _is_hidden(entry.name):
                         continue
                     relative = f"{folder}{entry.name}"
                     if _is_folder(entry):
                         pending.append(f"{relative}/")
                     else:
-                        yield relative
+                        yield relative, root / relative
         except OSError:
-            yield folder.rstrip("/")
+            relative = folder.rstrip("/")
+            yield relative, root / relative
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _SYSTEM_FILES
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

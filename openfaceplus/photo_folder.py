@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.errors import OpenFacePlusError, PhotoError, StorageError, UsageError
 from openfaceplus.faces import Decision
-from openfaceplus.files import fingerprint, shown, sweep
+from openfaceplus.files import shown, sweep
 from openfaceplus.images import MAX_PIXELS, photos_in
 from openfaceplus.recipe import recipe
+from openfaceplus.remote import Location, fingerprint, location
 from openfaceplus.verification import FAR, Comparer, Verification, distance_between
 from openfaceplus.weights import cache_folder, safe
 from openfaceplus.words import nearest
@@ -48,7 +49,7 @@ class PhotoFolder:
         views: int | None = None,
         commercial: bool = False,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = location(folder)
         self.comparer = comparer or Comparer(
             recipe(profile, detector=detector, embedder=embedder, views=views),
             far=far,
@@ -151,7 +152,7 @@ class Database(PhotoFolder):
         super().__init__(*arguments, **options)
 
 
-def cache_file(folder: Path, space: str) -> Path:
+def cache_file(folder: Location, space: str) -> Path:
     """Where the embeddings of a database are kept."""
     digest = hashlib.sha256(f"{folder.resolve()}\n{space}".encode(errors="surrogateescape"))
     return cache_folder() / "databases" / f"{digest.hexdigest()[:24]}.pkl"

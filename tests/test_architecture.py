@@ -25,6 +25,7 @@ STREETS = {
         "errors", "faces", "images", "decoding", "quality", "files", "registry",
         "manifest", "version", "threads", "weights", "thresholds", "gallery", "extras", "words",
         "changes", "memory", "developing", "sequences", "hosts", "encryption", "encrypted_files",
+        "remote",
     },
     "rooms": {
         "detect", "alignment", "embedding", "store", "classify", "evaluate", "video", "track",
@@ -38,10 +39,11 @@ STREETS = {
 }  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(STREETS.values()) for name in names}
 HEAVY = {"torch", "dlib", "cv2", "sklearn", "pandas", "onnxruntime", "onnx", "numpy", "PIL"} | {
-    "ray", "fsspec",
+    "ray", "fsspec", "s3fs",
 }  # fmt: skip
 FORBIDDEN = {
     "torch", "dlib", "cv2", "sklearn", "pandas", "av", "psycopg", "scenedetect", "ray", "fsspec",
+    "s3fs",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import print_json, say
+from openfaceplus.remote import location
 from openfaceplus.words import counted
 
 OPENFACE_LANDMARKS = ("outerEyesAndNose", "innerEyesAndBottomLip")
@@ -22,8 +23,9 @@ def main(argv: list[str] | None = None) -> int:
         "  openfaceplus align training-images/ -o aligned-images/ --profile openface",
     )
     parse.add_argument(
-        "input", type=Path, metavar="PHOTOS", help="a folder with one folder a person"
-    )
+        "input", type=location, metavar="PHOTOS",
+        help="a folder with one folder a person, or its URL",
+    )  # fmt: skip
     parse.add_argument(
         "-o", "--output", type=Path, default=Path("aligned-images"), metavar="CHIPS",
         help="where chips and alignment.csv go (default: %(default)s)",
@@ -42,7 +44,7 @@ def script(argv: list[str] | None = None) -> int:
         "  ./util/align-dlib.py training-images/ align outerEyesAndNose aligned-images/ --size 96\n"
         "  ./util/align-dlib.py training-images/ computeMean --numImages 100",
     )
-    parse.add_argument("inputDir", type=Path, help="a folder with one folder a person")
+    parse.add_argument("inputDir", type=location, help="a folder with one folder a person")
     _add_predictor(parse, None)
     modes = parse.add_subparsers(dest="mode", required=True)
     mean = modes.add_parser("computeMean", help="write mean.csv and std.csv of the landmarks")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import print_json, say
+from openfaceplus.remote import location
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,8 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     listed.set_defaults(command=_list)
     build = actions.add_parser("build", help="embed many people's photos and keep the vectors")
     build.add_argument(
-        "folder", type=Path, nargs="?", metavar="FOLDER",
-        help="photos of many people, 600 or more if you can: one each, or a folder each",
+        "folder", type=location, nargs="?", metavar="FOLDER",
+        help="photos of many people, 600 or more if you can: one each, or a folder each; "
+        "or their URL",
     )  # fmt: skip
     build.add_argument(
         "--lfw", action="store_true",

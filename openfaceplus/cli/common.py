@@ -20,11 +20,11 @@ from openfaceplus.errors import UsageError
 from openfaceplus.files import overwriting, sharing
 from openfaceplus.hosts import elsewhere
 from openfaceplus.memory import limited
+from openfaceplus.remote import MOST_BYTES, Location, location
 
 if TYPE_CHECKING:
     from openfaceplus.stages.summary import Summary
 
-_MOST_BYTES = 1 << 30  # of a photo on standard input
 _FEWEST_ADDRESSES = 768 << 20  # OpenCV and ONNX Runtime were seen to crash with 700 MB
 __all__ = ["CANNOT", "OK", "SOME_FAILED"]  # and what is below
 STATUSES = "exit status: 0 all done, 1 some photos failed, 2 nothing could be done, 130 interrupted"
@@ -74,20 +74,20 @@ def add_everywhere(to: argparse.ArgumentParser, default: Any = False) -> None:
         group.add_argument(flag, action="store_true", default=default, help=text)
 
 
-def photo_of(argument: str) -> Path | bytes:
-    """A photo that a command line names: a path, or for ``-`` what standard input holds.
+def photo_of(argument: str) -> Location | bytes:
+    """A photo that a command line names: a path or URL, or for ``-`` what standard input holds.
 
     Raises UsageError for more than a photo may have.
     """
     if argument != "-":
-        return Path(argument)
-    data = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise UsageError(f"standard input holds more than {_MOST_BYTES >> 20} MiB: no photo")
+        return location(argument)
+    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise UsageError(f"standard input holds more than {MOST_BYTES >> 20} MiB: no photo")
     return data
 
 
-def photos_of(arguments: Sequence[str]) -> list[tuple[Path, Path | bytes]]:
+def photos_of(arguments: Sequence[str]) -> list[tuple[Location, Location | bytes]]:
     """The photos that arguments name, folders among them: what to call each, and where to read it.
 
     Raises UsageError if standard input is named twice.
@@ -96,7 +96,7 @@ def photos_of(arguments: Sequence[str]) -> list[tuple[Path, Path | bytes]]:
 
     if arguments.count("-") > 1:
         raise UsageError("standard input is named twice", remedy="it holds one photo")
-    photos: list[tuple[Path, Path | bytes]] = []
+    photos: list[tuple[Location, Location | bytes]] = []
     for argument in arguments:
         if argument == "-":
             photos.append((Path(argument), photo_of(argument)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import print_json, say
+from openfaceplus.remote import location
 
 _MOST_SAID = 20  # findings of a kind
 
@@ -23,7 +24,9 @@ def main(argv: list[str] | None = None) -> int:
         "  openfaceplus doctor training-images/ -o checked/ --fix cleaned-images/\n"
         "  openfaceplus doctor training-images/ --json",
     )
-    parse.add_argument("folder", type=Path, metavar="FOLDER", help="one folder of photos a person")
+    parse.add_argument(
+        "folder", type=location, metavar="FOLDER", help="one folder of photos a person"
+    )
     parse.add_argument(
         "-o", "--output", type=Path, default=Path("doctor"), metavar="DIR",
         help="where index.html, findings.csv, chips and embeddings go (default: %(default)s)",

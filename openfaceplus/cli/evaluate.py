@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import finite, print_json, say
+from openfaceplus.remote import location
 
 if TYPE_CHECKING:
     from openfaceplus.evaluate.protocols import Pair
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     kinds = parse.add_subparsers(dest="kind", required=True)
     pairs = kinds.add_parser("pairs", help="one to one: LFW's pairs, or all against all")
-    pairs.add_argument("folder", type=Path, help="one folder of photos a person")
+    pairs.add_argument("folder", type=location, help="one folder of photos a person")
     pairs.add_argument("pairs", type=Path, help="a file in the format of LFW's pairs.txt")
     pairs.add_argument("--all", action="store_true", help="also every photo against every other")
     pairs.add_argument(
@@ -39,10 +40,10 @@ def main(argv: list[str] | None = None) -> int:
         help="keep thresholds by rate, measured all against all, for verify, whois and find",
     )  # fmt: skip
     openset = kinds.add_parser("openset", help="one to many, with strangers")
-    openset.add_argument("folder", type=Path, help="one folder of photos a person")
+    openset.add_argument("folder", type=location, help="one folder of photos a person")
     strangers = openset.add_mutually_exclusive_group()
     strangers.add_argument(
-        "--strangers", type=Path, metavar="FOLDER",
+        "--strangers", type=location, metavar="FOLDER",
         help="photos of people who are in no photo of the folder, one each or a folder each "
         "(default: people of the folder with one photo)",
     )  # fmt: skip

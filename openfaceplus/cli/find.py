@@ -12,6 +12,7 @@ from typing import Any
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import print_json, say
 from openfaceplus.cli.verify import add_comparison, comparison_of, measure_of
+from openfaceplus.remote import location
 from openfaceplus.words import counted
 
 ABOUT = """\
@@ -45,12 +46,13 @@ def _main(name: str, argv: list[str] | None) -> int:
         f"  {name} --distance 0.6 --rule votes:2",
     )
     parse.add_argument(
-        "--knowns", type=Path, default=Path("knowns"), metavar="FOLDER",
-        help="photos of the person, or a folder of photos per person (default: %(default)s)",
+        "--knowns", type=location, default=Path("knowns"), metavar="FOLDER",
+        help="photos of the person, or a folder of photos per person, or its URL "
+        "(default: %(default)s)",
     )  # fmt: skip
     parse.add_argument(
-        "--unknowns", type=Path, default=Path("unknowns"), metavar="FOLDER",
-        help="the photos to search, also in sub-folders (default: %(default)s)",
+        "--unknowns", type=location, default=Path("unknowns"), metavar="FOLDER",
+        help="the photos to search, also in sub-folders, or their URL (default: %(default)s)",
     )  # fmt: skip
     parse.add_argument(
         "--results", type=Path, default=Path("results"), metavar="FOLDER",

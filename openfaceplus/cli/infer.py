@@ -14,6 +14,7 @@ from openfaceplus.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from openfaceplus.model import Identified, Model, Policy
+    from openfaceplus.remote import Location
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,7 +24,8 @@ def main(argv: list[str] | None = None) -> int:
         "Name the people in photos, or say that they are unknown.",
         "  openfaceplus infer -m model/ photo.jpg\n"
         "  openfaceplus infer -m model/ --far 0.001 photo.jpg\n"
-        "  openfaceplus infer -m model/ --multi --annotate labelled/ party/*.jpg",
+        "  openfaceplus infer -m model/ --multi --annotate labelled/ party/*.jpg\n"
+        "  openfaceplus infer -m model/ s3://bucket/photos",
     )
     parse.add_argument(
         "-m", "--model", metavar="MODEL",
@@ -32,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     parse.add_argument(
         "photos", nargs="+", metavar="PHOTO",
-        help="photos, or folders of photos; - reads a photo from standard input",
+        help="photos, or folders of photos, or their URLs; - reads a photo from standard input",
     )  # fmt: skip
     add_inference(parse)
     options.add_cluster(parse)
@@ -143,7 +145,7 @@ def _say_unsupported(model: Model, policy: Policy) -> None:
             say(*wording.lines(threshold, len(model.classifier.people)), file=sys.stderr)
 
 
-def _print(path: Path, found: Identified, multi: bool) -> None:
+def _print(path: Location, found: Identified, multi: bool) -> None:
     from openfaceplus.model import centre
     from openfaceplus.words import counted
 
@@ -184,9 +186,9 @@ def _annotate(to: Path, found: Identified) -> None:
         say(f"  {number} there: {name}", file=sys.stderr)
 
 
-def _annotation_names(paths: Sequence[Path]) -> dict[Path, str]:
+def _annotation_names(paths: Sequence[Location]) -> dict[Location, str]:
     """A name for each photo's picture; photos of one name from two folders get a number."""
-    names: dict[Path, str] = {}
+    names: dict[Location, str] = {}
     taken: set[str] = set()
     for path in paths:
         suffix = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import print_json, say
+from openfaceplus.remote import location
 from openfaceplus.words import counted
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _add(args: argparse.Namespace) -> int:
 
     folder, (name, photos) = _split(args, 2)
     model, summary = enrol.add(
-        folder, name, Path(photos), jobs=args.jobs, commercial=args.commercial,
+        folder, name, location(photos), jobs=args.jobs, commercial=args.commercial,
         progress=common.progress,
     )  # fmt: skip
     status = common.report(summary, args.json, args.verbose)

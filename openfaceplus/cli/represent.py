@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from openfaceplus.cli import common, options
+from openfaceplus.remote import location
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,7 +17,9 @@ def main(argv: list[str] | None = None) -> int:
         "  openfaceplus represent aligned-images/ -o generated-embeddings/\n"
         "  openfaceplus represent aligned-images/ -o generated-embeddings/ --views 6",
     )
-    parse.add_argument("data", type=Path, metavar="CHIPS", help="a folder of aligned chips")
+    parse.add_argument(
+        "data", type=location, metavar="CHIPS", help="a folder of aligned chips, or its URL"
+    )
     parse.add_argument(
         "-o", "--output", type=Path, dest="outDir", default=Path("generated-embeddings"),
         help="where the files go (default: %(default)s)",
@@ -35,7 +38,7 @@ def script(argv: list[str] | None = None) -> int:
         "  ./batch_represent/main.py -outDir ./generated-embeddings/ -data ./aligned-images/",
     )
     parse.add_argument("-outDir", type=Path, required=True, help="where the files go")
-    parse.add_argument("-data", type=Path, required=True, help="a folder of aligned chips")
+    parse.add_argument("-data", type=location, required=True, help="a folder of aligned chips")
     _add_work(parse, openface=True)
     options.add_recipe(parse, detection=False)
     return common.run(parse, argv, _represent)

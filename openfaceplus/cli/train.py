@@ -9,6 +9,7 @@ from typing import Any
 
 from openfaceplus.cli import align, common, options
 from openfaceplus.cli.output import print_json, say
+from openfaceplus.remote import location
 from openfaceplus.words import counted
 
 _REMARKS = 20  # printed; on thousands of people there may be many
@@ -20,11 +21,13 @@ def main(argv: list[str] | None = None) -> int:
         "openfaceplus train",
         "Align, represent and train: a folder per person with photos becomes a model folder.",
         "  openfaceplus train training-images/ -o model/\n"
-        "  openfaceplus train training-images/ -o model/ --views 6 --commercial",
+        "  openfaceplus train training-images/ -o model/ --views 6 --commercial\n"
+        "  openfaceplus train s3://bucket/training-images -o model/",
     )
     parse.add_argument(
-        "input", type=Path, metavar="PHOTOS", help="a folder with one folder a person"
-    )
+        "input", type=location, metavar="PHOTOS",
+        help="a folder with one folder a person, or its URL",
+    )  # fmt: skip
     parse.add_argument(
         "-o", "--output", type=Path, default=Path("model"), metavar="MODEL",
         help="the model folder (default: %(default)s)",
@@ -60,7 +63,7 @@ def add_training(to: argparse.ArgumentParser, openface: bool = False) -> None:
         help="meet the rate with this confidence, such as 0.95, and not only on average",
     )  # fmt: skip
     group.add_argument(
-        "--strangers", type=Path, metavar="FOLDER",
+        "--strangers", type=location, metavar="FOLDER",
         help="photos of people who are not to be known, one each or a folder each",
     )  # fmt: skip
     group.add_argument(

@@ -9,6 +9,7 @@ from typing import Any
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import print_json, say
+from openfaceplus.remote import location
 
 NO_LIVENESS = (
     "There is no liveness check: a photo of a photo would be judged just the same. "
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         help="two photos, or one with --as; - reads one from standard input",
     )  # fmt: skip
     parse.add_argument("--as", dest="name", metavar="NAME", help="the person it is said to be")
-    parse.add_argument("--db", type=Path, metavar="FOLDER", help="one photo a person, NAME.jpg")
+    parse.add_argument("--db", type=location, metavar="FOLDER", help="one photo a person, NAME.jpg")
     add_comparison(parse)
     options.add_max_pixels(parse)
     options.add_recipe(parse)

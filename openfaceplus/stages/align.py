@@ -14,6 +14,7 @@ from openfaceplus.images import MAX_PIXELS, PhotoFile, save_image, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
+from openfaceplus.remote import Location, absolute
 from openfaceplus.stages.settings import alignment_manifest
 from openfaceplus.stages.summary import Progress, Summary, no_progress
 from openfaceplus.stages.tasks import Task, tasks_of
@@ -114,7 +115,7 @@ class _Worker:
 
 
 def align(
-    photos: Path,
+    photos: Location,
     output: Path,
     recipe: Recipe,
     options: AlignOptions | None = None,
@@ -143,7 +144,7 @@ def align(
     return summary
 
 
-def photos_to_align(photos: Path, output: Path) -> list[PhotoFile]:
+def photos_to_align(photos: Location, output: Path) -> list[PhotoFile]:
     """The files of a folder per person. Raises UsageError if there are none, or the chips would
     lie among them."""
     files = walk(photos)
@@ -166,7 +167,7 @@ def align_files(
     recipe: Recipe,
     options: AlignOptions | None = None,
     *,
-    roots: Sequence[Path],
+    roots: Sequence[Location],
     keep_others: bool = False,
     embed: bool = False,
     jobs: int | None = None,
@@ -188,24 +189,24 @@ def align_files(
         manifest = replace(manifest, settings=before.settings)
     same = before is not None and before.settings_hash == manifest.settings_hash
     # The folders may be spelled another way than in the earlier run.
-    known = {os.path.abspath(row["photo"]): row for row in earlier}
-    begun = {os.path.abspath(row["photo"]): row for row in journal.rows()}
+    known = {absolute(row["photo"]): row for row in earlier}
+    begun = {absolute(row["photo"]): row for row in journal.rows()}
     others = []
     if keep_others:
-        mine = {os.path.abspath(file.path) for file in files}
+        mine = {absolute(file.path) for file in files}
         others = [row for path, row in known.items() if path not in mine]
     tasks = list(tasks_of(files, output, {place_of(row["chip"]) for row in others}))
-    rows: dict[Path, Row] = {}
+    rows: dict[str, Row] = {}
     made: list[Row] = []
     for task in tasks:
-        path = os.path.abspath(task.photo)
+        path = absolute(task.photo)
         if row := _still_good(begun.get(path), task, change.staging):
             made.append(row)
         elif same:
             row = _still_good(known.get(path), task, output)
         if row:
-            rows[task.photo] = row
-    todo = [task for task in tasks if task.photo not in rows]
+            rows[str(task.photo)] = row
+    todo = [task for task in tasks if str(task.photo) not in rows]
     work = [replace(task, chip=change.staging / _below(task.chip)) for task in todo]
     pool = Workers[Task, Row](_Worker, (recipe, options, embed), processes(jobs, len(todo)))
     with pool, journal, progress("align", len(todo)) as advance:
@@ -213,7 +214,7 @@ def align_files(
             row = done.item.row() | done.row(done.item.photo) if isinstance(done, Lost) else done
             if row["chip"]:
                 row["chip"] = str(output / _below(row["chip"]))
-            rows[Path(row["photo"])] = row
+            rows[row["photo"]] = row
             made.append(row)
             # Not its vector: an interrupted run may go on with another network.
             journal.add({key: value for key, value in row.items() if key != "vector"})
@@ -225,12 +226,12 @@ def align_files(
                 change.staged(_below(row["chip"]), ours=place_of(row["chip"]) in ours)
             except InTheWay as error:
                 row |= {"chip": "", "status": "in_the_way", "reason": str(error)}
-    ordered = others + [rows[task.photo] for task in tasks]
+    ordered = others + [rows[str(task.photo)] for task in tasks]
     if others:
         ordered.sort(key=lambda row: (row["person"], row["photo"]))
     for place in ours - {place_of(row["chip"]) for row in ordered}:
         change.remove("/".join(place))
-    folders = {os.path.abspath(root) for root in roots}
+    folders = {absolute(root) for root in roots}
     if before is not None and keep_others:
         folders |= set(before.roots)
     write_stage(change, ALIGNMENT, replace(manifest, roots=sorted(folders)), ordered)
@@ -238,8 +239,11 @@ def align_files(
     return Summary("aligned", ordered, table, USABLE, fresh=len(todo))
 
 
-def read_alignment(folder: Path) -> tuple[Manifest | None, list[Row]]:
-    """The manifest and the rows in a folder of chips; None and no rows if it has neither."""
+def read_alignment(folder: Location) -> tuple[Manifest | None, list[Row]]:
+    """The manifest and the rows in a folder of chips; None and no rows if it has neither, as in
+    object storage, where nothing is written."""
+    if not isinstance(folder, Path):
+        return None, []
     rows = read_table(folder / ALIGNMENT.table, ALIGNMENT.columns)
     return alignment_manifest(folder), rows
 

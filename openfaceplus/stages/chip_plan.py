@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from openfaceplus.embedding import kind_of
 from openfaceplus.errors import PhotoError, UsageError
@@ -14,6 +13,7 @@ from openfaceplus.files import shown
 from openfaceplus.images import read_photo
 from openfaceplus.manifest import Manifest
 from openfaceplus.recipe import Recipe, profile_for
+from openfaceplus.remote import location
 from openfaceplus.store.tables import Row
 
 
@@ -34,8 +34,7 @@ def plan(
     if spec.template in kind_of(recipe.embedder).also:
         return replace(recipe, chip=spec), False, []
     # Rows copied from a fallback folder have no landmarks to cut by.
-    missing = [row for row in rows if not row.get("landmarks") or not Path(row["photo"]).is_file()]
-    if len(missing) < len(rows):
+    if any(row.get("landmarks") and location(row["photo"]).is_file() for row in rows):
         remark = f"chips for {recipe.embedder} are cut from the photos themselves, not from {spec}"
         return recipe, True, [] if native else [remark]
     if recipe.views > 2 or native:
@@ -59,7 +58,7 @@ def spec_of(rows: Sequence[Row]) -> ChipSpec:
     native = Recipe().chip
     for row in rows:
         with contextlib.suppress(PhotoError):
-            size = read_photo(Path(row["chip"])).width
+            size = read_photo(row["chip"]).width
             return native if size == native.size else ChipSpec(size, "outerEyesAndNose")
     raise UsageError(
         f"{shown(rows[0]['chip'])}: no chip can be read", remedy="align the photos again"

@@ -18,6 +18,7 @@ from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.files import shown
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
+from openfaceplus.remote import Location
 from openfaceplus.stages.embedded import embed_strangers
 from openfaceplus.stages.evaluate_pairs import threshold_table
 from openfaceplus.stages.summary import Progress, no_progress
@@ -51,7 +52,7 @@ class Built:
 
 
 def build(
-    folder: Path,
+    folder: Location,
     recipe: Recipe,
     name: str = "",
     *,

@@ -15,6 +15,7 @@ from openfaceplus.classify.classifier import Classifier
 from openfaceplus.files import shown
 from openfaceplus.images import MAX_PIXELS
 from openfaceplus.recipe import Recipe
+from openfaceplus.remote import Location
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.summary import Progress, no_progress
 from openfaceplus.stages.train import limits
@@ -74,7 +75,7 @@ class Health:
     """What was found in the folder ``photos``: ``rows`` are those of ``alignment.csv``, one for
     each photo, ``findings`` the worst first."""
 
-    photos: Path
+    photos: Location
     rows: Sequence[Row]
     findings: Sequence[Finding]
     table: Path
@@ -96,7 +97,7 @@ class Health:
 
 
 def examine(
-    photos: Path,
+    photos: Location,
     output: Path,
     recipe: Recipe,
     *,

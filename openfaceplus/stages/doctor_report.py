@@ -10,6 +10,7 @@ from typing import Any
 from openfaceplus.errors import PhotoError, UnreadablePhoto, UsageError
 from openfaceplus.files import atomic_write, shown
 from openfaceplus.images import read_photo, walk
+from openfaceplus.remote import Location
 from openfaceplus.stages import page
 from openfaceplus.stages.doctor import ADVICE, KINDS, Finding, Health
 from openfaceplus.words import counted
@@ -54,14 +55,16 @@ def _faces(finding: Finding) -> list[str]:
     found = []
     for chip in finding.chips:
         with suppress(PhotoError):
-            found.append(page.inline(read_photo(Path(chip)).pixels, 150))
+            found.append(page.inline(read_photo(chip).pixels, 150))
     return found
 
 
-def check_copy(photos: Path, to: Path) -> None:
+def check_copy(photos: Location, to: Path) -> None:
     """Raises UsageError for a ``to`` that holds something, lies in ``photos`` or has it within."""
     source, target = photos.resolve(), to.resolve()
-    if target.is_relative_to(source) or source.is_relative_to(target):
+    if isinstance(source, Path) and (
+        target.is_relative_to(source) or source.is_relative_to(target)
+    ):
         raise UsageError(
             f"{shown(to)}: lies within the photos or has them within",
             remedy="name a folder elsewhere",

@@ -12,6 +12,7 @@ from openfaceplus.errors import UsageError
 from openfaceplus.files import shown
 from openfaceplus.images import walk
 from openfaceplus.recipe import Recipe
+from openfaceplus.remote import Location
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.photos import embed_photos
 from openfaceplus.stages.summary import Progress, no_progress
@@ -46,7 +47,7 @@ class EmbeddedFolder:
 
 
 def embed_folder(
-    photos: Path,
+    photos: Location,
     cache: Path,
     recipe: Recipe,
     *,
@@ -95,7 +96,7 @@ def embed_folder(
 
 
 def embed_strangers(
-    folder: Path,
+    folder: Location,
     recipe: Recipe,
     space: str,
     *,

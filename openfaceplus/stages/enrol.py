@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from openfaceplus.images import PhotoFile, photos_in
 from openfaceplus.model_folder import ModelFolder, Person, edit_embeddings, write_people
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
+from openfaceplus.remote import Location, absolute
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.people import check_name
 from openfaceplus.stages.summary import Progress, Summary, no_progress
@@ -29,7 +29,7 @@ from openfaceplus.store.vectors import decode_vectors
 def add(
     folder: ModelFolder,
     name: str,
-    photos: Path,
+    photos: Location,
     *,
     id: str | None = None,
     jobs: int | None = None,
@@ -120,8 +120,8 @@ def _person(name: str, enrolled: Iterable[Person], id: str | None) -> Person:
 def _align(
     chips: Change,
     person: Person,
-    paths: Sequence[Path],
-    photos: Path,
+    paths: Sequence[Location],
+    photos: Location,
     recipe: Recipe,
     jobs: int | None,
     commercial: bool,
@@ -195,14 +195,12 @@ def _embed(
     return done
 
 
-def _refuse_anothers(paths: Iterable[Path], person: Person, rows: Iterable[Row]) -> None:
+def _refuse_anothers(paths: Iterable[Location], person: Person, rows: Iterable[Row]) -> None:
     enrolled = {
-        os.path.abspath(row["photo"]): row["person"]
-        for row in rows
-        if row["status"] in align.USABLE
+        absolute(row["photo"]): row["person"] for row in rows if row["status"] in align.USABLE
     }
     for path in paths:
-        other = enrolled.get(os.path.abspath(path), person.folder)
+        other = enrolled.get(absolute(path), person.folder)
         if other != person.folder:
             raise UsageError(
                 f"{shown(path)}: is enrolled as a photo of {other} already",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -116,7 +115,7 @@ def _chip(vector: np.ndarray, model: Model, person: int) -> np.ndarray | None:
     mine = np.flatnonzero(model.classifier.labels == person)
     best = mine[np.argmax(model.classifier.vectors[mine] @ vector)]
     with suppress(PhotoError):
-        return read_photo(Path(model.classifier.chips[best])).pixels
+        return read_photo(model.classifier.chips[best]).pixels
     return None
 
 

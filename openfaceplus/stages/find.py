@@ -9,12 +9,13 @@ from typing import Any
 
 from openfaceplus.decoding import Photo
 from openfaceplus.errors import UnwritablePicture, UsageError
-from openfaceplus.files import fingerprint, may_overwrite, shown, sweep
+from openfaceplus.files import may_overwrite, shown, sweep
 from openfaceplus.images import MAX_PIXELS, save_image, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pictures.drawing import Mark, draw, legend
 from openfaceplus.pipeline import PhotoFaces, Pipeline
 from openfaceplus.recipe import Recipe, recipe
+from openfaceplus.remote import Location, fingerprint
 from openfaceplus.stages import contact_sheet, results_folder
 from openfaceplus.stages.results_folder import (
     INDEX,
@@ -72,8 +73,8 @@ class Search:
 
 
 def find(
-    knowns: Path,
-    unknowns: Path,
+    knowns: Location,
+    unknowns: Location,
     output: Path,
     options: FindOptions | None = None,
     *,
@@ -280,7 +281,7 @@ def rows_of(result: Result) -> Iterator[dict[str, Any]]:
 
 
 def _settings(
-    knowns: Path, comparer: Comparer, references: References, options: FindOptions
+    knowns: Location, comparer: Comparer, references: References, options: FindOptions
 ) -> dict[str, Any]:
     return {
         "recipe": comparer.pipeline.recipe.to_dict(),

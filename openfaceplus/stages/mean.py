@@ -12,6 +12,7 @@ from openfaceplus.files import atomic_write
 from openfaceplus.images import walk
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import CLASSIC, recipe
+from openfaceplus.remote import Location
 from openfaceplus.stages.summary import Progress, no_progress
 from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.threads import processes
@@ -24,7 +25,7 @@ class _Worker:
         chosen = recipe(detector=CLASSIC, landmarks=68, predictor=predictor)
         self._pipeline = Pipeline(chosen, commercial=commercial)
 
-    def __call__(self, path: Path) -> np.ndarray | None:
+    def __call__(self, path: Location) -> np.ndarray | None:
         (found,) = self._pipeline.look([path], largest=True, vectors="none")
         if not found.faces:
             return None
@@ -34,7 +35,7 @@ class _Worker:
 
 
 def mean_landmarks(
-    photos: Path,
+    photos: Location,
     output: Path,
     *,
     predictor: str | None = None,
@@ -52,7 +53,7 @@ def mean_landmarks(
     if 0 < sample < len(paths):
         paths = sorted(random.Random(0).sample(paths, sample))
     found = []
-    pool = Workers[Path, "np.ndarray | None"](
+    pool = Workers[Location, "np.ndarray | None"](
         _Worker, (predictor, commercial), processes(jobs, len(paths))
     )
     with pool, progress("landmarks", len(paths)) as advance:

@@ -23,6 +23,7 @@ from openfaceplus.model_folder import (
     edit_embeddings,
     write_people,
 )
+from openfaceplus.remote import Location, Remote, location
 from openfaceplus.stages.tasks import fingerprint_of
 from openfaceplus.store.layout import ALIGNMENT, CHIPS, PEOPLE, PICTURE, REPRESENTATION, place_of
 from openfaceplus.store.tables import Row, read_table
@@ -40,7 +41,7 @@ class Receipt:
     vectors: int
     rows: int
     files: tuple[Path, ...]
-    photos_left: tuple[Path, ...]
+    photos_left: tuple[Location, ...]
     not_found: tuple[Path, ...]
 
 
@@ -61,10 +62,10 @@ def remove(
     """Forget a person: vectors, chips, rows of all tables, caches; with ``photos`` their photos.
 
     Only photos below the folders that were trained from go, and none that changed since, is not
-    where it was, or is reached by a symbolic link below them: they are left and listed. ``before``
-    is called with the photos that are about to go, and may raise to stop. The classifier is written
-    last: until then the same call goes on where another was stopped. Raises UsageError if there is
-    nothing of anybody of that name.
+    where it was, is reached by a symbolic link below them, or lies in object storage: they are left
+    and listed. ``before`` is called with the photos that are about to go, and may raise to stop.
+    The classifier is written last: until then the same call goes on where another was stopped.
+    Raises UsageError if there is nothing of anybody of that name.
     """
     with folder.change() as (chips, embeddings):
         model, enrolled = folder.people()
@@ -78,7 +79,8 @@ def remove(
             _require(enrolled, name, folder.classifier)
         # Chips without a table were not made here: they are the user's photos.
         given = aligned if chips else [row | {"photo": row["chip"]} for row in represented]
-        originals = {Path(row["photo"]): row["fingerprint"] for row in given}
+        places = {location(row["photo"]): row["fingerprint"] for row in given}
+        originals = {place: mark for place, mark in places.items() if isinstance(place, Path)}
         roots = _roots(chips, embeddings)
         going = [p for p, mark in originals.items() if photos and _may_go(p, mark, roots)]
         if going:
@@ -88,7 +90,8 @@ def remove(
             for parent in {path.parent for path in originals if _is_below(path, roots)}:
                 _remove_if_empty(parent)
         files += photo_folder.forget(name)
-        left = [path for path in originals if os.path.exists(path)]  # False for odd names
+        left: list[Location] = [place for place in places if isinstance(place, Remote)]
+        left += [path for path in originals if os.path.exists(path)]  # False for odd names
         if chips is not None:
             made = {place_of(row["chip"]) for row in (*aligned, *represented) if row["chip"]}
             files += _drop_chips(chips, sorted(place for place in made if place[0] == there))
@@ -110,10 +113,10 @@ def remove(
             files += _drop(embeddings, folder, model, enrolled, named[0])
         embeddings.commit()
     gone = {path for path in originals if not os.path.exists(path)} - set(files)
-    if chips is None and not originals and not folder.stands_alone:
+    if chips is None and not places and not folder.stands_alone:
         gone.add(folder.embeddings.resolve().parent / CHIPS / ALIGNMENT.table)
     return Receipt(
-        name, vectors, len(represented) + len(aligned), tuple(files), tuple(sorted(left)),
+        name, vectors, len(represented) + len(aligned), tuple(files), tuple(sorted(left, key=str)),
         tuple(sorted(gone)),
     )  # fmt: skip
 

@@ -207,5 +207,5 @@ def _nearest_chips(enrolled: Enrolled, one: int, other: int) -> list[str]:
 
 def _inline(chip: str) -> str | None:
     with suppress(PhotoError):
-        return page.inline(read_photo(Path(chip)).pixels, 96)
+        return page.inline(read_photo(chip).pixels, 96)
     return None

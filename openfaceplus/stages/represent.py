@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,11 +11,12 @@ from typing import Any
 from openfaceplus.changes import Change, Waiting, changing, unchanging
 from openfaceplus.errors import NoFace, PhotoError, StorageError, UnreadablePhoto, UsageError
 from openfaceplus.faces import Chip, ChipSpec, Face
-from openfaceplus.files import fingerprint, shown, sweep
+from openfaceplus.files import shown, sweep
 from openfaceplus.images import read_photo, walk
 from openfaceplus.manifest import Manifest
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
+from openfaceplus.remote import Location, absolute, fingerprint, location
 from openfaceplus.stages import align
 from openfaceplus.stages.chip_plan import plan, spec_of
 from openfaceplus.stages.settings import representation_manifest
@@ -66,7 +66,7 @@ class _Worker:
             vectors = map(encode_vector, self._pipeline.embed(chips))
             return done + [_embedded(*pair) for pair in zip(good, vectors, strict=True)]
         # What was read when aligning may be read now.
-        photos = [Path(row["photo"]) for row in good]
+        photos = [row["photo"] for row in good]
         seen = self._pipeline.look(photos, known=faces, max_pixels=sys.maxsize)
         return done + [
             row | {"status": one.error.status, "reason": str(one.error)}
@@ -76,17 +76,18 @@ class _Worker:
         ]
 
     def _chip(self, row: Row) -> list[Chip]:
-        return [self._pipeline.chip_from_image(read_photo(Path(row["chip"])))]
+        return [self._pipeline.chip_from_image(read_photo(row["chip"]))]
 
     def _face(self, row: Row) -> list[Face]:
-        photo = Path(row["photo"])
+        photo = location(row["photo"])
         if not row["landmarks"]:
             raise NoFace(
                 f"{shown(photo)}: a ready chip was taken, which {self._pipeline.recipe.embedder} "
                 "cannot use"
             )
         # Times change when folders are copied; a size seldom stays when a photo is replaced.
-        if photo.is_file() and str(photo.stat().st_size) != row["photo_size"]:
+        now = fingerprint(photo, "")
+        if now and now.partition("-")[0] != row["photo_size"]:
             raise UnreadablePhoto(
                 f"{shown(photo)}: changed since it was aligned", remedy="align again"
             )
@@ -98,7 +99,7 @@ def _embedded(row: Row, vector: str) -> Row:
 
 
 def represent(
-    chips: Path,
+    chips: Location,
     output: Path,
     recipe: Recipe | None = None,
     *,
@@ -125,7 +126,7 @@ def represent(
     if batch < 1:
         raise UsageError(f"a batch has 1 chip or more, not {batch}", field="batch")
     with ExitStack() as stack:
-        if chips.resolve() != output.resolve():
+        if isinstance(chips, Path) and chips.resolve() != output.resolve():
             stack.enter_context(unchanging(chips, waiting=waiting))
         change = stack.enter_context(changing(output, waiting=waiting, keep=True))
         summary = represent_chips(
@@ -138,7 +139,7 @@ def represent(
 
 
 def represent_chips(
-    chips: Path,
+    chips: Location,
     change: Change,
     recipe: Recipe | None = None,
     *,
@@ -151,7 +152,8 @@ def represent_chips(
     progress: Progress = no_progress,
 ) -> Summary:
     """Stage what ``represent`` makes of chips that nobody else changes; the caller commits it."""
-    Journal(chips / ALIGNMENT.journal, "").refuse_if_left("alignment")
+    if isinstance(chips, Path):
+        Journal(chips / ALIGNMENT.journal, "").refuse_if_left("alignment")
     made, rows = align.read_alignment(chips)
     rows = [row for row in rows if row.get("status") in align.USABLE]
     if made is None:
@@ -168,11 +170,11 @@ def represent_chips(
     pipeline = Pipeline(recipe, **options)
     settings = {"recipe": recipe.to_dict(), "space": str(pipeline.space), "recut": recut}
     # Chips without a table were not made here: they are the user's photos.
-    manifest = Manifest("represent", settings, roots=[] if made else [os.path.abspath(chips)])
+    manifest = Manifest("represent", settings, roots=[] if made else [absolute(chips)])
     output = change.folder
     places(change)  # what is in the way is said before the work
     sweep(output)
-    rows = [marked(row, Path(row["chip"])) for row in rows]
+    rows = [marked(row, location(row["chip"])) for row in rows]
     columns = (*REPRESENTATION.columns, "vector")
     journal = Journal(output / REPRESENTATION.journal, manifest.settings_hash, columns)
     earlier = _earlier(output, manifest) + journal.rows()
@@ -202,7 +204,7 @@ def represent_chips(
     return Summary("represented", ordered, table, ok, len(todo), tuple(remarks))
 
 
-def marked(row: Row, chip: Path) -> Row:
+def marked(row: Row, chip: Location) -> Row:
     """A row of ``alignment.csv`` with what changes when its chip does, and its photo's size."""
     size = row.get("fingerprint", "").partition("-")[0]
     return row | {"photo_size": size, "fingerprint": fingerprint(chip, GONE)}
@@ -241,7 +243,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _key(row: Row) -> tuple[str, str]:
-    return os.path.abspath(row["chip"]), row["fingerprint"]
+    return absolute(row["chip"]), row["fingerprint"]
 
 
 def _earlier(output: Path, manifest: Manifest) -> list[Row]:

@@ -11,6 +11,7 @@ from typing import Any
 from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.files import inside, shown
 from openfaceplus.manifest import Manifest
+from openfaceplus.remote import Location
 
 MATCHES, MANIFEST, JOURNAL = "matches.csv", "find.json", "find.jsonl"
 INDEX, THUMBNAILS = "index.html", "thumbnails"
@@ -96,7 +97,7 @@ def delete(output: Path, names: Iterable[str]) -> None:
             path.unlink()
 
 
-def check_places(knowns: Path, unknowns: Path, output: Path) -> None:
+def check_places(knowns: Location, unknowns: Location, output: Path) -> None:
     """Raises UsageError for folders that are missing or that lie in one another."""
     for field, folder in (("knowns", knowns), ("unknowns", unknowns)):
         if not folder.is_dir():
@@ -104,7 +105,7 @@ def check_places(knowns: Path, unknowns: Path, output: Path) -> None:
                 f"{shown(folder)}: no such folder", field=field, remedy="name a folder of photos"
             )
         a, b = folder.resolve(), output.resolve()
-        if a == b or a in b.parents or b in a.parents:
+        if isinstance(a, Path) and (a == b or a in b.parents or b in a.parents):
             raise UsageError(
                 f"{shown(output)}: the results may not lie in {shown(folder)}, nor it in them",
                 field="results",

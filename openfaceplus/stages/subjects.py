@@ -16,6 +16,7 @@ from openfaceplus.files import shown
 from openfaceplus.gallery import Gallery
 from openfaceplus.gallery.exact import DistanceGallery
 from openfaceplus.images import PhotoFile, walk
+from openfaceplus.remote import Location
 from openfaceplus.verification import Comparer
 
 ONE_SUBJECT = "subject"
@@ -95,7 +96,7 @@ class References:
 
 
 def load_references(
-    folder: Path, comparer: Comparer, rule: Rule, table: Path | None = None
+    folder: Location, comparer: Comparer, rule: Rule, table: Path | None = None
 ) -> tuple[References, list[str]]:
     """The references in a folder of photos, or of a folder per subject, and what to say of them.
 

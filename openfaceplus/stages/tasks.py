@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from openfaceplus.files import fingerprint
 from openfaceplus.images import PhotoFile
+from openfaceplus.remote import Location, fingerprint
 from openfaceplus.store.tables import Row
 
 
@@ -19,7 +19,7 @@ class Task:
     """A photo, whose it is, its chip to be, and what changes when the file does."""
 
     person: str
-    photo: Path
+    photo: Location
     chip: Path
     fingerprint: str
 
@@ -52,7 +52,7 @@ def tasks_of(
         yield Task(file.person, file.path, chip, fingerprint_of(file.path))
 
 
-def fingerprint_of(photo: Path) -> str:
+def fingerprint_of(photo: Location) -> str:
     """What changes when a photo does."""
     return fingerprint(photo, "unreadable")
 

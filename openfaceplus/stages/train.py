@@ -17,6 +17,7 @@ from openfaceplus.extras import there
 from openfaceplus.files import shown
 from openfaceplus.model_folder import assign_people, read_people, write_people
 from openfaceplus.recipe import Recipe
+from openfaceplus.remote import Location
 from openfaceplus.stages import align, represent
 from openfaceplus.stages.embedded import embed_strangers
 from openfaceplus.stages.summary import Progress, Summary, no_progress
@@ -30,7 +31,7 @@ class TrainOptions:
     """Beside the settings: a folder of ``strangers``' photos, one a person or a folder each, and
     ``strict``, which refuses data that do not support the rate asked."""
 
-    strangers: Path | None = None
+    strangers: Location | None = None
     strict: bool = False
     jobs: int | None = None
     commercial: bool = False
@@ -146,7 +147,7 @@ class TrainedModel:
 
 
 def train_photos(
-    source: Path,
+    source: Location,
     output: Path,
     recipe: Recipe,
     align_options: align.AlignOptions | None = None,

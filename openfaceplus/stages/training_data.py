@@ -151,5 +151,5 @@ def lesson(
 
 
 def _read(paths: Iterable[str]) -> np.ndarray:
-    chips: np.ndarray = np.stack([read_photo(Path(path)).pixels for path in paths])
+    chips: np.ndarray = np.stack([read_photo(path).pixels for path in paths])
     return chips
