@@ -32,7 +32,7 @@ from openfaceplus.stages.video_sequences import VideoReport, VideoSequences
 from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.threads import processes
 from openfaceplus.track.settings import SequenceSettings
-from openfaceplus.video.opening import is_live, walk_videos
+from openfaceplus.video.opening import fetched, is_live, stored, walk_videos
 from openfaceplus.video.source import VideoSource, open_video
 
 if TYPE_CHECKING:
@@ -99,10 +99,11 @@ def videos_of(sources: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for source in sources:
-        if not os.path.isdir(source):
+        place = stored(source) or Path(source)
+        if not place.is_dir():
             found.append(source)
             continue
-        inside = [str(path) for path in walk_videos(source)]
+        inside = [str(path) for path in walk_videos(place)]
         if not inside:
             raise VideoError(f"{shown(source)}: holds no videos", remedy="name a folder of videos")
         found += inside
@@ -177,7 +178,8 @@ class _Worker:
         end, lost = time.monotonic() + _RESTART, 0
         while True:
             try:
-                return self._index(source)
+                with fetched(source) as file:
+                    return self._index(source, file)
             except VideoClaimed as error:
                 # Perhaps by a machine that is gone, which the server will notice.
                 if not clustered() or time.monotonic() > end:
@@ -196,9 +198,10 @@ class _Worker:
                 except DatabaseError as gone:
                     return Indexed(source, gone.code, error=gone)
 
-    def _index(self, source: str) -> Indexed:
+    def _index(self, source: str, file: str) -> Indexed:
+        """``file`` is where the source can be read from."""
         live = is_live(source)
-        content = f"live-{uuid.uuid4().hex}" if live else _hash(source)
+        content = f"live-{uuid.uuid4().hex}" if live else _hash(file)
         space = str(self._pipeline.space)
         known = self._db.videos.find(content, space)
         if known is not None and known.done and not self._options.again:
@@ -206,15 +209,15 @@ class _Worker:
             if known.settings != self._options.key():
                 report.remarks.append(f"{shown(source)}: was indexed with other settings")
             return Indexed(source, "kept", report, None, known.sequences)
-        with open_video(source) as video:
+        with open_video(file, name=source) as video:
             info = video.info
-            file = VideoFile(
+            row = VideoFile(
                 content, self._options.key(), space, self._pipeline.embedder.dim, source,
                 info.duration, info.rate, info.width, info.height,
             )  # fmt: skip
             if known is not None and known.done:
                 self._db.videos.remove(known.id)
-            number = self._db.videos.begin(file)
+            number = self._db.videos.begin(row)
             if number is None:  # another process finished it just now
                 return Indexed(source, "kept")
             try:

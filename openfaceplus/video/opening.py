@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from openfaceplus.errors import VideoError
+from openfaceplus import hosts
+from openfaceplus.errors import StorageError, UsageError, VideoError
 from openfaceplus.files import shown
+from openfaceplus.remote import Location, Remote, location
 
 CAMERA = "camera:"
 _SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "srt")
@@ -29,12 +34,42 @@ _ENDINGS = {
 }  # fmt: skip
 
 
-def walk_videos(folder: str | os.PathLike[str]) -> list[Path]:
+def stored(source: str) -> Remote | None:
+    """The object or folder in storage that a source names; None for files, and for cameras and
+    streams, which are read as they come."""
+    place = location(source)
+    return place if isinstance(place, Remote) and not _scheme(source) else None
+
+
+@contextmanager
+def fetched(source: str) -> Iterator[str]:
+    """Where a source can be read from within the block: a copy of what is in storage, all else as
+    it is. Raises VideoError if it cannot be fetched."""
+    remote = stored(source)
+    if remote is None:
+        yield source
+        return
+    with TemporaryDirectory(prefix="openfaceplus-") as folder:
+        copy = Path(folder, "video")
+        try:
+            remote.fetch(copy)
+        except (StorageError, UsageError) as error:
+            raise VideoError(error.problem + hosts.there(), remedy=error.remedy) from error
+        yield str(copy)
+
+
+def walk_videos(folder: str | os.PathLike[str]) -> list[Location]:
     """The files below a folder whose ending is a video's, sorted, hidden ones left out.
 
     Raises VideoError if it is not a folder that can be read.
     """
-    root = Path(folder)
+    root = location(folder)
+    if isinstance(root, Remote):
+        return sorted(
+            path
+            for relative, path in root.below()
+            if path.suffix.lower() in _ENDINGS and "/." not in f"/{relative}"
+        )
     try:
         os.scandir(root).close()
     except OSError as error:
@@ -42,7 +77,7 @@ def walk_videos(folder: str | os.PathLike[str]) -> list[Path]:
             f"{shown(root)}: not a folder of videos ({error.strerror})",
             remedy="name a folder that holds videos",
         ) from error
-    found = []
+    found: list[Location] = []
     for parent, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [
@@ -58,8 +93,9 @@ def is_live(source: str) -> bool:
     return source.startswith(CAMERA) or _scheme(source) in _LIVE
 
 
-def open_container(source: str) -> Any:
-    """PyAV's container of a file, ``camera:N`` or an address. Raises VideoError."""
+def open_container(source: str, name: str | None = None) -> Any:
+    """PyAV's container of a file, ``camera:N`` or an address. Raises VideoError, which calls it by
+    its ``name``."""
     import av
 
     try:
@@ -72,11 +108,11 @@ def open_container(source: str) -> Any:
             if scheme.startswith("rtsp"):
                 options["rtsp_transport"] = "tcp"
             return av.open(source, container_options=options, timeout=_PATIENCE)
-        _check_file(source)
+        _check_file(source, shown(name or source))
         options = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
         return av.open(f"file:{os.path.abspath(source)}", container_options=options)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise refused(source, error) from error
+        raise refused(name or source, error) from error
 
 
 def refused(source: str, error: Exception) -> VideoError:
@@ -103,19 +139,19 @@ def _camera(source: str) -> str:
     return device
 
 
-def _check_file(source: str) -> None:
+def _check_file(source: str, name: str) -> None:
     """Raises VideoError for what is not there, or where reading would wait for ever."""
     try:
         status = os.stat(source)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise VideoError(f"{shown(source)}: {why}", remedy="check the name") from error
+        raise VideoError(f"{name}: {why}", remedy="check the name") from error
     if stat.S_ISDIR(status.st_mode):
-        raise VideoError(f"{shown(source)}: it is a folder", remedy="name one video")
+        raise VideoError(f"{name}: it is a folder", remedy="name one video")
     if not stat.S_ISREG(status.st_mode):
-        raise VideoError(f"{shown(source)}: it is a device or pipe", remedy="name a video file")
+        raise VideoError(f"{name}: it is a device or pipe", remedy="name a video file")
     if not status.st_size:
-        raise VideoError(f"{shown(source)}: it is empty", remedy="copy it again")
+        raise VideoError(f"{name}: it is empty", remedy="copy it again")
 
 
 def _scheme(source: str) -> str:

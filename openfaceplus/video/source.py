@@ -52,16 +52,16 @@ class VideoInfo:
         return max(1, round(self.rate * self.duration))
 
 
-def open_video(source: str | os.PathLike[str]) -> VideoSource:
+def open_video(source: str | os.PathLike[str], *, name: str | None = None) -> VideoSource:
     """A video to read once, from a file, ``camera:0``, or an ``rtsp://`` or ``http://`` address.
 
-    It is a context manager. A file is read as what it is, whatever its name; playlists, which lead
-    to other files, and pictures are refused. Raises VideoError for what is missing, no video,
-    damaged from the start, without pictures (sound alone) or of too large ones, UsageError without
-    PyAV.
+    It is a context manager; ``name`` is what to call it in place of the source. A file is read as
+    what it is, whatever its name; playlists, which lead to other files, and pictures are refused.
+    Raises VideoError for what is missing, no video, damaged from the start, without pictures (sound
+    alone) or of too large ones, UsageError without PyAV.
     """
     require("av", "video", "a video")
-    return VideoSource(os.fspath(source))
+    return VideoSource(os.fspath(source), name)
 
 
 class VideoSource:
@@ -70,10 +70,10 @@ class VideoSource:
     ``name`` is what messages call it, ``start`` where it begins on its own clock, in seconds.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, name: str | None = None) -> None:
         self.remarks: list[str] = []
-        self.name = shown(source)
-        self._container = open_container(source)
+        self.name = shown(name or source)
+        self._container = open_container(source, name)
         try:
             self._stream = self._pictures()
             self._skipped = 0
@@ -83,7 +83,7 @@ class VideoSource:
                 raise VideoError(
                     f"{self.name}: none of its pictures can be decoded", remedy="copy it again"
                 )
-            self._describe(source, self._first)
+            self._describe(name or source, self._first)
         except Exception:
             self.close()
             raise
