@@ -17,7 +17,9 @@ from openfaceplus.errors import UsageError
 from openfaceplus.extras import require
 from openfaceplus.weights.formats import read_keras_h5
 
-BLOCKED = ("av", "click", "h5py", "matplotlib", "pandas", "psycopg", "torch", "usearch")
+BLOCKED = (
+    "av", "click", "fsspec", "h5py", "matplotlib", "pandas", "psycopg", "s3fs", "torch", "usearch",
+)  # fmt: skip
 BLOCK = f"""
 import subprocess
 import sys

@@ -297,10 +297,13 @@ def test_a_film_there_is_indexed_once(storage, astronaut, tmp_path):
     write_clip(tmp_path / "monday.mp4", shots(astronaut), 5)
     storage.put(str(tmp_path / "monday.mp4"), "faces/clips/monday.mp4")
     words = ("video", "index", "s3://faces/clips", "--db", tmp_path / "db", "--jobs", 1, "--json")
-    one = json.loads(call(*words).stdout.splitlines()[0])
+    (one,) = json.loads(call(*words).stdout)["videos"]
     assert (one["video"], one["status"]) == ("s3://faces/clips/monday.mp4", "ok")
-    assert json.loads(call(*words).stdout.splitlines()[0])["status"] == "kept"
-    assert not list(tmp_path.glob("openfaceplus-*"))
+    (one,) = json.loads(call(*words).stdout)["videos"]
+    assert one["status"] == "kept"
+    storage.pipe("faces/clips/monday.mp4", b"no film")
+    (one,) = json.loads(call(*words, expect=2).stdout)["videos"]
+    assert one["error"]["problem"].startswith("s3://faces/clips/monday.mp4: not a video that can")
 
 
 @pytest.mark.heavy
