@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
-from openfaceplus.errors import VideoError
 from openfaceplus.files import shown
-from openfaceplus.video.opening import refused
+from openfaceplus.video.opening import open_container
 
 
 class Decoder:
@@ -18,10 +18,11 @@ class Decoder:
         self.skipped = 0
         self._container, self._stream = container, stream
         self._source, self._remarks = source, remarks
+        self._second = 1 / stream.time_base
 
     def pictures(self, start: int | None = None) -> Iterator[Any]:
         """Pictures in order of presentation, from the keyframe of that time on the stream's own
-        clock on, or from where it is. Raises VideoError if the keyframe cannot be found."""
+        clock on, or from where it is."""
         import av
 
         context = self._stream.codec_context
@@ -47,27 +48,36 @@ class Decoder:
                 return
 
     def _from(self, keyframe: int) -> Iterator[Any]:
-        """Packets from a keyframe on: how near to it a container can go depends on its kind."""
+        """Packets from a keyframe on."""
         import av
 
+        # How near to it a container can go depends on its kind.
         for seconds in _BACK:
-            back = seconds / float(self._stream.time_base)
             try:
-                self._container.seek(round(keyframe - back), stream=self._stream)
-            except av.error.FFmpegError as error:
-                raise refused(self._source, error) from error
-            packets = self._container.demux(self._stream)
-            for packet in packets:
-                if packet.is_keyframe and packet.pts == keyframe:
-                    yield packet
-                    yield from packets
-                    return
-                if packet.is_keyframe and packet.pts > keyframe:
-                    break
-        raise VideoError(
-            f"{shown(self._source)}: it cannot be read from its middle",
-            remedy="index it with one process",
-        )
+                self._container.seek(keyframe - round(seconds * self._second), stream=self._stream)
+                packets = self._container.demux(self._stream)
+                found = _until(packets, keyframe)
+            except av.error.FFmpegError:
+                found = None
+            if found is not None:
+                yield found
+                yield from packets
+                return
+        # Its tables are damaged: it is read again from its start.
+        with closing(open_container(self._source)) as again:
+            packets = again.demux(again.streams[self._stream.index])
+            found = _until(packets, keyframe)
+            if found is not None:
+                yield found
+                yield from packets
 
 
-_BACK = (0.0, 1.0, 10.0, 100.0, 1e6)  # seconds before a keyframe from which on it is looked for
+def _until(packets: Iterator[Any], keyframe: int) -> Any:
+    """The packet of a keyframe, None if only later ones come."""
+    for packet in packets:
+        if packet.is_keyframe and packet.pts is not None and packet.pts >= keyframe:
+            return packet if packet.pts == keyframe else None
+    return None
+
+
+_BACK = 0, 1, 10, 100  # seconds before a keyframe from which on it is looked for

@@ -9,6 +9,7 @@ from typing import Any
 
 from openfaceplus.errors import VideoError
 from openfaceplus.files import shown
+from openfaceplus.hosts import there
 
 CAMERA = "camera:"
 _SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "srt")
@@ -109,7 +110,7 @@ def _check_file(source: str) -> None:
         status = os.stat(source)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise VideoError(f"{shown(source)}: {why}", remedy="check the name") from error
+        raise VideoError(f"{shown(source)}: {why}{there()}", remedy="check the name") from error
     if stat.S_ISDIR(status.st_mode):
         raise VideoError(f"{shown(source)}: it is a folder", remedy="name one video")
     if not stat.S_ISREG(status.st_mode):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 _BACK = 1.0  # seconds by which times may lie behind later ones: frames are kept out of their order
@@ -55,7 +56,7 @@ def divided(container: Any, stream: Any, seconds: float) -> Parts:
     except av.error.FFmpegError:
         pass  # it is cut short: whoever reads the last part says so
     times.sort()
-    if any(one == other for one, other in zip(times, times[1:], strict=False)):
+    if any(one == other for one, other in pairwise(times)):
         return Parts()
     keyframes.sort()
     length = seconds / float(stream.time_base)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 from openfaceplus.errors import UsageError, VideoError
@@ -123,15 +124,18 @@ class VideoSource:
             raise UsageError(
                 f"{seconds:g} seconds are none", field="seconds", remedy="give more than 0"
             )
-        return self._frames(every, seconds, long_side, part or Part())
+        return self._frames(every, seconds, long_side, part)
 
-    def parts(self, seconds: float) -> Parts:
-        """Parts of about so many seconds that can be read apart from each other."""
-        container = open_container(self.info.path)
-        try:
-            return divided(container, container.streams[self._stream.index], seconds)
-        finally:
-            container.close()
+    def parts(self, length: float, seconds: float | None = None) -> Parts:
+        """Parts of a file, about ``length`` seconds long, that can be read apart from each other;
+        of its first ``seconds``."""
+        with closing(open_container(self.info.path)) as container:
+            found = divided(container, container.streams[self._stream.index], length)
+        if seconds is None:
+            return found
+        end = self._ticks(seconds)
+        early = [one for one in found.parts if one.start is None or one.start <= end]
+        return replace(found, parts=tuple(early))
 
     def frames_at(self, times: Sequence[float], keyframes: Sequence[int]) -> Iterator[Frame]:
         """The frames of just these times, which rise, as ``frames`` gave them; ``keyframes`` are
@@ -148,8 +152,9 @@ class VideoSource:
                     break
 
     def _frames(
-        self, every: int, seconds: float | None, long_side: int, part: Part
+        self, every: int, seconds: float | None, long_side: int, of: Part | None
     ) -> Iterator[Frame]:
+        part = of or Part()
         if part.start is not None:
             self._go_to(part.start)
         number, time = part.number, 0.0
@@ -164,7 +169,9 @@ class VideoSource:
                 yield self._frame(time, picture, long_side)
             number += 1
             picture = self._next()
-        self._say_what_is_missing(time)
+        if of is None:
+            self.lacks(self.decoder.skipped)
+        self._say_if_short(time)
 
     def _frame(self, time: float, picture: Any, long_side: int) -> Frame:
         upright = self._upright
@@ -241,11 +248,13 @@ class VideoSource:
     def _next(self) -> Any:
         return next(self._given, None)
 
-    def _say_what_is_missing(self, last: float) -> None:
-        """Add remarks about what could not be decoded, after a frame at ``last`` was the last."""
-        if self.decoder.skipped:
-            pieces = counted(self.decoder.skipped, "piece")
-            self.remarks.append(f"{self.name}: {pieces} could not be decoded")
+    def lacks(self, pieces: int) -> None:
+        """Add a remark about so many pieces that could not be decoded, if there are some."""
+        if pieces:
+            self.remarks.append(f"{self.name}: {counted(pieces, 'piece')} could not be decoded")
+
+    def _say_if_short(self, last: float) -> None:
+        """Add a remark if the frame at ``last`` should not be the last."""
         end = self.info.duration
         if self._stream.duration:
             length = (self._stream.start_time or 0) + self._stream.duration
