@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def followed(
     pool."""
     pipeline = Pipeline(video_recipe(recipe()))
     with open_video(path) as video:
-        sight = None if pool is None else Shared(video, pool, options.get("seconds"), length)
+        sight = (
+            None if pool is None else Shared(video, pool, pipeline, options.get("seconds"), length)
+        )
         found = VideoSequences(video, pipeline, flawed=True, sight=sight, **options)
         return sorted(found, key=lambda one: (one.start, one.end)), found.report
 
@@ -113,21 +116,14 @@ def test_of_each_third_frame_and_the_first_seconds_as_well(film):
     check_same(followed(film, every=3, seconds=6.2), there)
 
 
-def test_what_no_segment_kept_is_asked_for(film, watchers):
+def test_what_no_segment_kept_is_looked_at_again(film, whole, watchers):
     """Of a face that lasts, each segment keeps views; the sequence keeps others too."""
-    asked = []
-
-    class Asking:
-        def map(self, tasks: Any) -> Any:
-            for task in tasks:
-                asked.append(type(task).__name__)
-                yield from watchers.map([task])
-
-    followed(film, Asking(), 1.0)
-    assert asked.count("Segment") == 9 and "Wanted" in asked
-    asked.clear()
-    followed(film, Asking(), 100.0)
-    assert asked == ["Segment"], "nothing is decoded twice where there is one segment"
+    with open_video(film) as video, ThreadPoolExecutor(1) as executor:
+        parts = video.parts(1.0)
+        looks = list(Shared(video, watchers, Pipeline(recipe()), length=1.0).looks(executor))
+    assert len(parts.parts) == 9 and len(looks) == 72
+    there = {seen.time for look in looks for n, seen in enumerate(look.faces) if look.kept(n)}
+    assert not {crop.time for one in whole[0] for crop in one.crops} <= there
 
 
 def test_a_process_that_dies_costs_a_segment(film, whole, tmp_path):

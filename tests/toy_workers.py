@@ -12,7 +12,7 @@ from typing import Any
 from openfaceplus import memory
 from openfaceplus.errors import ModelMissing
 from openfaceplus.stages import align, find, photos, represent
-from openfaceplus.stages.video_segments import Segment, Watcher
+from openfaceplus.stages.video_segments import Watcher
 
 
 class Toy:
@@ -149,10 +149,9 @@ class DyingWatcher(Watcher):
         super().__init__(*most)
 
     def __call__(self, task: Any) -> Any:
-        if isinstance(task, Segment):
-            path = self._folder / str(task.part.number)
-            with path.open("a") as file:
-                file.write(f"{task.part.number} ")
-            if task.part.number == 32 and len(path.read_text().split()) <= self._times:
-                os.kill(os.getpid(), signal.SIGKILL)
+        path = self._folder / str(task.part.number)
+        with path.open("a") as file:
+            file.write(f"{task.part.number} ")
+        if task.part.number == 32 and len(path.read_text().split()) <= self._times:
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(task)

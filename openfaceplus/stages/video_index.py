@@ -24,7 +24,7 @@ from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages.reidentify import FAR, reidentify
 from openfaceplus.stages.video_faces import video_recipe
-from openfaceplus.stages.video_segments import LENGTH, Shared, Watcher
+from openfaceplus.stages.video_segments import LENGTH, Segment, Shared, Watched, Watcher
 from openfaceplus.stages.video_sequences import VideoReport, VideoSequences
 from openfaceplus.stages.workers import Workers
 from openfaceplus.threads import processes
@@ -135,7 +135,7 @@ def index(
                 video_recipe(options.recipe), options.commercial, options.settings, options.every,
                 options.seconds,
             )  # fmt: skip
-            pool = Workers[Any, Any](Watcher, arguments, jobs)
+            pool = Workers[Segment, Watched](Watcher, arguments, jobs)
         in_hand = 1 if pool is None else min(jobs, len(sources))
         indexer = _Indexer(where, options, pool, watch if in_hand == 1 else None)
         if in_hand == 1:
@@ -176,7 +176,7 @@ class _Indexer:
         self,
         where: Any,
         options: IndexOptions,
-        pool: Workers[Any, Any] | None,
+        pool: Workers[Segment, Watched] | None,
         watch: Watch | None,
     ) -> None:
         self._where, self._options, self._pool, self._watch = where, options, pool, watch
@@ -233,11 +233,13 @@ class _Indexer:
 
     def _follow(self, db: Database, video: VideoSource, number: int) -> VideoReport:
         options, source, live = self._options, video.info.path, video.info.live
-        pool = self._pool if os.path.isfile(source) else None  # only a file can be read twice
+        sight = None
+        if self._pool is not None and os.path.isfile(source):  # nothing else can be read twice
+            sight = Shared(video, self._pool, self._pipeline, options.seconds)
         sequences = VideoSequences(
             video, self._pipeline, options.settings, every=options.every, seconds=options.seconds,
             progress=partial(self._progress, source),
-            sight=None if pool is None else Shared(video, pool, options.seconds),
+            sight=sight,
         )  # fmt: skip
         batch: list[FaceSequence] = []
         written = time.monotonic()

@@ -72,18 +72,21 @@ class Here:
             yield Look(frame.time, faces, self.shots.begins(frame.pixels), _patches(frame, faces))
 
     def views(self, kept: Sequence[tuple[Seen, Any]]) -> list[View]:
-        """Views of patches, embedded together."""
-        found = self._pipeline.look(
-            [patch for _, (patch, _) in kept],
-            known=[[face] for _, (_, face) in kept],
-            chips=True,
-        )
-        views = []
-        for one in found:
-            pixels = one.or_raise().chips[0].pixels
-            flaw = one.flaws[0] or unfit(one.faces[0], pixels)
-            views.append(View(None, None, flaw) if flaw else View(pixels, one.vectors[0]))
-        return views
+        """Views of patches."""
+        return views_of(self._pipeline, kept)
+
+
+def views_of(pipeline: Pipeline, kept: Sequence[tuple[Seen, Any]]) -> list[View]:
+    """Views of faces, each with its patch (see ``patch_of``), embedded together."""
+    found = pipeline.look(
+        [patch for _, (patch, _) in kept], known=[[face] for _, (_, face) in kept], chips=True
+    )
+    views = []
+    for one in found:
+        pixels = one.or_raise().chips[0].pixels
+        flaw = one.flaws[0] or unfit(one.faces[0], pixels)
+        views.append(View(None, None, flaw) if flaw else View(pixels, one.vectors[0]))
+    return views
 
 
 def follow(tracker: Tracker, look: Look) -> list[Track]:

@@ -2,7 +2,7 @@
 
 A process finds a segment's faces and follows them within it, since what it would keep of them is
 mostly what the whole sequence keeps. Which faces that are is known here alone, where all segments
-are followed in their order; of those that no process has kept views are asked for.
+are followed in their order; views of those that no process has kept are made then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.sequences import Seen
 from openfaceplus.stages.video_faces import patch_of
-from openfaceplus.stages.video_looks import Here, Look, View, follow
+from openfaceplus.stages.video_looks import Here, Look, View, follow, views_of
 from openfaceplus.stages.workers import Lost, Workers
 from openfaceplus.threads import thread_count
 from openfaceplus.track.settings import SequenceSettings
@@ -38,15 +38,6 @@ class Segment:
 
     source: str
     part: Part
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Faces of a video, in order of time, of which views are wanted, and its keyframes."""
-
-    source: str
-    faces: Sequence[Seen]
-    keyframes: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,12 +65,12 @@ class Watcher:
         self._pipeline = Pipeline(recipe, commercial=commercial)
         self._settings, self._every, self._seconds = settings, every, seconds
 
-    def __call__(self, task: Segment | Wanted) -> Watched | list[View]:
-        with open_video(task.source) as video:
-            if isinstance(task, Wanted):
-                return self._views(video, task)
-            with ThreadPoolExecutor(thread_count(None) + 1) as executor:
-                return self._watch(video, task.part, executor)
+    def __call__(self, task: Segment) -> Watched:
+        with (
+            open_video(task.source) as video,
+            ThreadPoolExecutor(thread_count(None) + 1) as executor,
+        ):
+            return self._watch(video, task.part, executor)
 
     def _watch(self, video: VideoSource, part: Part, executor: Executor) -> Watched:
         sight = Here(video, self._pipeline, self._every, self._seconds, part)
@@ -107,26 +98,21 @@ class Watcher:
             video.remarks,
         )
 
-    def _views(self, video: VideoSource, task: Wanted) -> list[View]:
-        frames = video.frames_at([seen.time for seen in task.faces], task.keyframes)
-        kept = [
-            (seen, patch_of(frame.full(), seen))
-            for seen, frame in zip(task.faces, frames, strict=True)
-        ]
-        return Here(video, self._pipeline).views(kept)
-
 
 class Shared:
-    """The sight of an open video through the processes of a pool of ``Watcher``."""
+    """The sight of an open video through the processes of a pool of ``Watcher``, and of what they
+    did not keep through this one."""
 
     def __init__(
         self,
         video: VideoSource,
-        pool: Workers[Any, Any],
+        pool: Workers[Segment, Watched],
+        pipeline: Pipeline,
         seconds: float | None = None,
         length: float = LENGTH,
     ) -> None:
-        self._video, self._pool, self._source = video, pool, video.info.path
+        self._video, self._pool, self._pipeline = video, pool, pipeline
+        self._source = video.info.path
         self._parts = video.parts(length, seconds)
 
     def looks(self, executor: Executor) -> Iterator[Look]:
@@ -134,7 +120,8 @@ class Shared:
         again and again."""
         last, skipped = None, 0
         for watched in self._pool.map(Segment(self._source, one) for one in self._parts.parts):
-            watched = self._alive(watched)
+            if isinstance(watched, Lost):
+                raise VideoError(f"{self._video.name}: the process that read it died")
             for number, (time, faces, cut, views) in enumerate(watched.frames):
                 if number == 0 and last is not None:
                     cut = begins_between(last, watched.ends[0])
@@ -146,16 +133,19 @@ class Shared:
         self._video.lacks(skipped)
 
     def views(self, kept: Sequence[tuple[Seen, Any]]) -> list[View]:
-        """Views of faces; those that are not there are made."""
-        missing = [seen for seen, view in kept if view is None]
-        made: list[View] = []
-        if missing:
-            wanted = Wanted(self._source, missing, self._parts.keyframes)
-            (made,) = map(self._alive, self._pool.map([wanted]))
-        rest = iter(made)
+        """Views of faces, made here where no process has."""
+        rest = iter(self._made([seen for seen, view in kept if view is None]))
         return [next(rest) if view is None else view for _, view in kept]
 
-    def _alive(self, result: Any) -> Any:
-        if isinstance(result, Lost):
-            raise VideoError(f"{self._video.name}: the process that read it died")
-        return result
+    def _made(self, faces: Sequence[Seen]) -> list[View]:
+        """Views of faces in order of time. Not asked of the pool, where they would wait for all the
+        segments that were given out, while nothing is followed and so no more are."""
+        if not faces:
+            return []
+        with open_video(self._source) as video:
+            frames = video.frames_at([seen.time for seen in faces], self._parts.keyframes)
+            kept = [
+                (seen, patch_of(frame.full(), seen))
+                for seen, frame in zip(faces, frames, strict=True)
+            ]
+        return views_of(self._pipeline, kept)
