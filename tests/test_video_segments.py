@@ -15,7 +15,6 @@ import toy_workers
 from running import call, run
 from video_maker import put, scene, write_video
 
-from openfaceplus.cluster import cluster
 from openfaceplus.database import connect
 from openfaceplus.errors import VideoError
 from openfaceplus.pipeline import Pipeline
@@ -140,15 +139,6 @@ def test_a_segment_at_which_all_die_is_a_video_that_failed(film, tmp_path):
         pytest.raises(VideoError, match=r"film\.mp4: the process that read it died"),
     ):
         followed(film, pool, 4.0)
-
-
-@pytest.mark.heavy
-def test_an_actor_that_dies_costs_a_segment(film, whole, tmp_path):
-    with (
-        cluster("local:2"),
-        watching(toy_workers.DyingWatcher, tmp_path, 3, jobs=2) as pool,
-    ):
-        check_same(whole, followed(film, pool, 1.0))
 
 
 def rows(database: Path) -> list[Any]:
