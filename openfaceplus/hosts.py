@@ -74,11 +74,6 @@ def name_machine(name: str) -> None:
     _machine = name
 
 
-def clustered() -> bool:
-    """Whether this process is one of a cluster."""
-    return bool(_machine)
-
-
 def there() -> str:
     """For a sentence on what cannot be found: on which machine, if others have to do with it."""
     return f" on {_machine}, which must see the same files" if _machine else ""

@@ -19,6 +19,7 @@ import pytest
 import toy_workers
 from running import call, command_line, environment, numbers, people, refused, run, table
 from test_resume import until
+from test_video_segments import check_same, film, followed, watching, whole  # noqa: F401
 
 from openfaceplus.cluster import cluster
 from openfaceplus.recipe import recipe
@@ -176,3 +177,14 @@ def test_twenty_killed_workers_lose_and_double_nothing(machines, tmp_path):
             os.kill(dice.choice(alive), signal.SIGKILL)
         found += results
     assert found == list(range(400))
+
+
+@pytest.mark.heavy
+def test_a_process_that_dies_costs_a_segment_of_a_video(machines, film, whole, tmp_path):  # noqa: F811
+    with (
+        cluster(machines.address),
+        watching(toy_workers.DyingWatcher, tmp_path, 3, jobs=2) as pool,
+    ):
+        check_same(whole, followed(film, pool, 1.0))
+    looked = [path.read_text().split() for path in tmp_path.iterdir()]
+    assert sorted(map(len, looked)) == [1] * 8 + [4]

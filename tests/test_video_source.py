@@ -7,7 +7,9 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from video_maker import write_video
 
 from openfaceplus.errors import UsageError, VideoError
 from openfaceplus.video.opening import walk_videos
+from openfaceplus.video.parts import Parts
 from openfaceplus.video.shots import Shots
 from openfaceplus.video.source import open_video
 
@@ -168,6 +171,76 @@ def test_pieces_that_cannot_be_decoded(tmp_path):
     path.write_bytes(data)
     with open_video(path) as video:
         assert 20 < sum(1 for _ in video.frames()) <= 100
+
+
+def moving(count: int = 100) -> list[np.ndarray]:
+    """Pictures of noise that slides, so that each frame rests on others."""
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    return [np.roll(noise, 2 * number, axis=1) for number in range(count)]
+
+
+def in_parts(path: Path, every: int, length: float = 1.0) -> tuple[list, Parts]:
+    """The frames of all its parts, each read by itself, as time and pixels."""
+    with open_video(path) as video:
+        parts = video.parts(length)
+    found = []
+    for part in parts.parts:
+        with open_video(path) as video:
+            found += [(one.time, one.pixels) for one in video.frames(every, part=part)]
+    return found, parts
+
+
+def alike(some: Iterable[tuple[float, np.ndarray]], others: list) -> bool:
+    return [(time, pixels.tobytes()) for time, pixels in some] == [
+        (time, pixels.tobytes()) for time, pixels in others
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("b-frames.mp4", "libx264", {"preset": "fast", "bf": "3"}),
+        ("open.mkv", "libx264", {"preset": "fast", "bf": "3", "x264-params": "open-gop=1"}),
+        ("stream.ts", "libx264", {"preset": "fast", "bf": "3", "x264-params": "open-gop=1"}),
+        ("old.ts", "mpeg2video", {"bf": "2"}),
+        ("old.avi", "mpeg4", {}),
+        ("web.webm", "libvpx", {"deadline": "realtime"}),
+    ],
+)
+def test_parts_give_the_frames_of_the_whole(tmp_path, name, codec, options):
+    path = write_video(tmp_path / name, moving(), codec=codec, options=options, keyframes=12)
+    for every in (1, 7):
+        with open_video(path) as video:
+            whole = [(frame.time, frame.pixels) for frame in video.frames(every)]
+        found, parts = in_parts(path, every)
+        assert len(parts.parts) >= 3 and alike(found, whole)
+    some = whole[1::3]
+    with open_video(path) as video:
+        again = video.frames_at([time for time, _ in some], parts.keyframes)
+        assert alike(((frame.time, frame.pixels) for frame in again), some)
+
+
+def test_what_says_no_times_is_one_part(tmp_path):
+    one = write_video(tmp_path / "one.ts", moving(50), keyframes=12)
+    (tmp_path / "two.ts").write_bytes(one.read_bytes() * 2)
+    bare = write_video(tmp_path / "a.h264", moving(50), keyframes=12)
+    still = write_video(tmp_path / "single.mp4", moving(50), keyframes=1000)
+    for path in (tmp_path / "two.ts", bare, still):
+        with open_video(path) as video:
+            whole = [(frame.time, frame.pixels) for frame in video.frames()]
+        found, parts = in_parts(path, 1)
+        assert len(parts.parts) == 1 and alike(found, whole)
+
+
+def test_parts_of_what_is_damaged_end_with_it(tmp_path):
+    front = {"movflags": "faststart"}
+    whole = write_video(tmp_path / "whole.mp4", moving(), container=front, keyframes=12)
+    path = tmp_path / "half.mp4"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with open_video(path) as video:
+        frames = [(frame.time, frame.pixels) for frame in video.frames()]
+    found, parts = in_parts(path, 1, 0.5)
+    assert len(parts.parts) == 2 and alike(found, frames)
 
 
 def test_what_is_no_video(tmp_path):

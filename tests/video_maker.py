@@ -68,8 +68,11 @@ def write_video(
     aspect: Fraction | None = None,
     sound: bool = False,
     container: dict[str, str] | None = None,
+    keyframes: int | None = None,
+    options: dict[str, str] | None = None,
 ) -> Path:
-    """Write frames as a video; ``times`` in seconds make its rate vary."""
+    """Write frames as a video; ``times`` in seconds make its rate vary; one of ``keyframes``
+    frames is a keyframe."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=container or {}) as file:
         stream: Any = None
@@ -77,8 +80,10 @@ def write_video(
         number = 0
         for number, picture in enumerate(frames):
             if stream is None:
-                options = {"preset": "ultrafast", "crf": "16"} if codec == "libx264" else {}
-                stream = file.add_stream(codec, rate=rate, options=options)
+                usual = {"preset": "ultrafast", "crf": "16"} if codec == "libx264" else {}
+                stream = file.add_stream(codec, rate=rate, options=usual | (options or {}))
+                if keyframes is not None:
+                    stream.gop_size = keyframes
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = pixels
                 if times is not None:

@@ -125,7 +125,8 @@ def _fitted(points: np.ndarray, face: _Face) -> np.ndarray:
     shape = np.zeros((count, ways))
     prior = np.diag([1e-9] * 4 + [_NOISE**2] * ways)
     for _ in range(_STEPS):
-        halves = (turn @ face.forms.T).reshape(count, 1 + ways, places, 4)
+        # Face by face, so that the last digit does not depend on which others there are.
+        halves = (turn[:, None] @ face.forms.T).reshape(count, 1 + ways, places, 4)
         placed = (halves.reshape(count, -1, 4) @ turn[:, :, None]).reshape(count, 1 + ways, places)
         weights = np.concatenate([np.ones((count, 1)), shape], 1)[:, None]
         error = (weights @ placed)[:, 0] - seen

@@ -39,7 +39,8 @@ def add(modes: Any) -> None:
     mode.add_argument("--seconds", type=float, metavar="S", help="only the first S seconds")
     mode.add_argument(
         "--jobs", type=int, metavar="N",
-        help="videos at a time, a process each (default: one for each two cores)",
+        help="processes, which share even a single video, by half minutes (default: one for each "
+        "two cores)",
     )  # fmt: skip
     options.add_cluster(mode)
     mode.add_argument(

@@ -7,35 +7,33 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openfaceplus.database import connect, is_url, place_of
+from openfaceplus.database import connect
 from openfaceplus.database.rows import VideoFile
-from openfaceplus.errors import (
-    DatabaseError,
-    OpenFacePlusError,
-    UsageError,
-    VideoClaimed,
-    VideoError,
-)  # fmt: skip
+from openfaceplus.errors import DatabaseError, OpenFacePlusError, VideoClaimed, VideoError
 from openfaceplus.files import shown
-from openfaceplus.hosts import clustered, elsewhere
+from openfaceplus.hosts import elsewhere
 from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages.reidentify import FAR, reidentify
 from openfaceplus.stages.video_faces import video_recipe
+from openfaceplus.stages.video_segments import LENGTH, Segment, Shared, Watched, Watcher
 from openfaceplus.stages.video_sequences import VideoReport, VideoSequences
-from openfaceplus.stages.workers import Lost, Workers
+from openfaceplus.stages.workers import Workers
 from openfaceplus.threads import processes
 from openfaceplus.track.settings import SequenceSettings
 from openfaceplus.video.opening import fetched, is_live, stored, walk_videos
 from openfaceplus.video.source import VideoSource, open_video
 
 if TYPE_CHECKING:
+    from openfaceplus.database.connection import Database
     from openfaceplus.sequences import FaceSequence
 
 _BATCH = 64  # sequences that are written at once
@@ -121,89 +119,99 @@ def index(
 ) -> list[Indexed]:
     """Index videos into the database ``where``, then decide who is in them.
 
-    A video that was indexed before, by its content, is kept. Of several, ``jobs`` processes
-    (default: one for each two cores) take one at a time. ``tell`` is called with each result as it
-    is known. A video that cannot be used is a result with an error; what a killed run left half
-    done is done again. Raises DatabaseError if the database cannot be used,
+    A video that was indexed before, by its content, is kept. ``jobs`` processes (default: one for
+    each two cores) look at segments; where there is one, this process does all. ``tell`` is called
+    with each result as it is known. A video that cannot be used is a result with an error; what a
+    killed run left half done is done again. Raises DatabaseError if the database cannot be used,
     ModelError if a network is missing.
     """
-    space = str(Pipeline(options.recipe, commercial=options.commercial).space)
-    host = elsewhere()
-    if host is not None and not host.local and not is_url(place_of(where)):
-        raise UsageError(
-            "a database in a folder can only be reached from its own machine",
-            remedy="give all machines a server's postgresql:// URL",
-            field="db",
-        )
-    if jobs is None and host is None:
+    if jobs is None and elsewhere() is None:
         jobs = max(1, processes(None) // 2)
-    jobs = processes(jobs, len(sources))
+    jobs = processes(jobs, _segments(sources, processes(jobs)))
     results = []
     with connect(where), ExitStack() as stack:
-        if jobs == 1 and host is None:
-            worker = _Worker(where, options, watch)
-            stack.callback(worker.close)
-            found: Any = map(worker, sources)
+        pool = None
+        if jobs > 1 or elsewhere() is not None:
+            arguments = (
+                video_recipe(options.recipe), options.commercial, options.settings, options.every,
+                options.seconds,
+            )  # fmt: skip
+            pool = Workers[Segment, Watched](Watcher, arguments, jobs)
+        in_hand = 1 if pool is None else min(jobs, len(sources))
+        indexer = _Indexer(where, options, pool, watch if in_hand == 1 else None)
+        if in_hand == 1:
+            found: Iterator[Indexed] = map(indexer, sources)
         else:
-            pool = stack.enter_context(Workers[str, Indexed](_Worker, (where, options), jobs))
-            found = pool.map(sources)
-        for source, one in zip(sources, found, strict=True):
-            if isinstance(one, Lost):
-                error = VideoError(f"{shown(source)}: the process that read it died")
-                one = Indexed(source, error.code, error=error)
+            executor = ThreadPoolExecutor(in_hand)
+            stack.callback(executor.shutdown, cancel_futures=True)
+            found = executor.map(indexer, sources)
+        if pool is not None:
+            stack.callback(pool.close)
+        stack.callback(indexer.stop)
+        for one in found:
             results.append(one)
             tell(one)
         with connect(where, patience=_RESTART) as db:
-            reidentify(db, space, options.far)
+            reidentify(db, indexer.space, options.far)
             db.index()
     return results
 
 
-class _Worker:
-    """Indexes one video after the other, over a connection of its own."""
+def _segments(sources: Sequence[str], enough: int) -> int:
+    """How many segments there are to look at, or enough of them."""
+    count = len(sources)
+    for source in sources:
+        if count >= enough or stored(source):
+            return enough  # how long a video in storage is, is known when it is here
+        with suppress(VideoError):
+            if os.path.isfile(source):
+                with open_video(source) as video:
+                    count += int((video.info.duration or 0.0) // LENGTH)
+    return count
+
+
+class _Indexer:
+    """Indexes videos, over a connection each: several threads may have one in hand each."""
 
     def __init__(
-        self, where: Any, options: IndexOptions, watch: Watch | None = None
-    ) -> None:  # fmt: skip
-        self._where, self._options, self._watch = where, options, watch
+        self,
+        where: Any,
+        options: IndexOptions,
+        pool: Workers[Segment, Watched] | None,
+        watch: Watch | None,
+    ) -> None:
+        self._where, self._options, self._pool, self._watch = where, options, pool, watch
         recipe = video_recipe(options.recipe)
         self._pipeline = Pipeline(recipe, commercial=options.commercial)
-        self._db = connect(where)
+        self.space = str(self._pipeline.space)
+        self._stopped = False
 
-    def close(self) -> None:
-        """Let the database go."""
-        self._db.close()
+    def stop(self) -> None:
+        """Interrupt the threads at their next frame."""
+        self._stopped = True
 
     def __call__(self, source: str) -> Indexed:
-        end, lost = time.monotonic() + _RESTART, 0
+        lost = 0
         while True:
             try:
-                with fetched(source) as file:
-                    return self._index(source, file)
-            except VideoClaimed as error:
-                # Perhaps by a machine that is gone, which the server will notice.
-                if not clustered() or time.monotonic() > end:
-                    return Indexed(source, error.code, error=error)
-                time.sleep(1)
-            except VideoError as error:
+                with (
+                    fetched(source) as file,
+                    connect(self._where, patience=_RESTART if lost else 0.0) as db,
+                ):
+                    return self._index(db, source, file)
+            except (VideoError, VideoClaimed) as error:
                 return Indexed(source, error.code, error=error)
             except DatabaseError as error:
                 # The server may have been stopped, and be started again.
                 if lost == _RESTARTS:
                     return Indexed(source, error.code, error=error)
                 lost += 1
-                self._db.close()
-                try:
-                    self._db = connect(self._where, patience=_RESTART)
-                except DatabaseError as gone:
-                    return Indexed(source, gone.code, error=gone)
 
-    def _index(self, source: str, file: str) -> Indexed:
+    def _index(self, db: Database, source: str, file: str) -> Indexed:
         """``file`` is where the source can be read from."""
         live = is_live(source)
         content = f"live-{uuid.uuid4().hex}" if live else _hash(file)
-        space = str(self._pipeline.space)
-        known = self._db.videos.find(content, space)
+        known = db.videos.find(content, self.space)
         if known is not None and known.done and not self._options.again:
             report = VideoReport()
             if known.settings != self._options.key():
@@ -212,28 +220,31 @@ class _Worker:
         with open_video(file, name=source) as video:
             info = video.info
             row = VideoFile(
-                content, self._options.key(), space, self._pipeline.embedder.dim, source,
+                content, self._options.key(), self.space, self._pipeline.embedder.dim, source,
                 info.duration, info.rate, info.width, info.height,
             )  # fmt: skip
             if known is not None and known.done:
-                self._db.videos.remove(known.id)
-            number = self._db.videos.begin(row)
+                db.videos.remove(known.id)
+            number = db.videos.begin(row)
             if number is None:  # another process finished it just now
                 return Indexed(source, "kept")
             try:
-                report = self._follow(video, number, live)
+                report = self._follow(db, video, number)
             except VideoError:
-                self._db.videos.abandon(number)
+                db.videos.abandon(number)
                 raise
-            self._db.videos.finish(number)
+            db.videos.finish(number)
         return Indexed(source, "ok" if report.faces else "no_face", report, None, report.sequences)
 
-    def _follow(self, video: VideoSource, number: int, live: bool) -> VideoReport:
-        options, watch = self._options, self._watch
-        source = video.info.path
+    def _follow(self, db: Database, video: VideoSource, number: int) -> VideoReport:
+        options, source, live = self._options, video.info.path, video.info.live
+        sight = None
+        if self._pool is not None and os.path.isfile(video.file):  # nothing else can be read twice
+            sight = Shared(video, self._pool, self._pipeline, options.seconds)
         sequences = VideoSequences(
             video, self._pipeline, options.settings, every=options.every, seconds=options.seconds,
-            progress=None if watch is None else lambda done, of: watch(source, done, of),
+            progress=partial(self._progress, source),
+            sight=sight,
         )  # fmt: skip
         batch: list[FaceSequence] = []
         written = time.monotonic()
@@ -242,20 +253,26 @@ class _Worker:
                 batch.append(one)
                 late = live and time.monotonic() - written > _LIVE
                 if len(batch) >= _BATCH or late:
-                    self._write(number, batch, live)
+                    self._write(db, number, batch, live)
                     written = time.monotonic()
         except KeyboardInterrupt:
             if not live:
                 raise
             # A camera has no other end; what was seen is kept.
-        self._write(number, batch, False)
+        self._write(db, number, batch, False)
         return sequences.report
 
-    def _write(self, number: int, batch: list[FaceSequence], link: bool) -> None:
-        self._db.videos.add(number, batch)
+    def _progress(self, source: str, done: int, of: int | None) -> None:
+        if self._stopped:
+            raise KeyboardInterrupt
+        if self._watch is not None:
+            self._watch(source, done, of)
+
+    def _write(self, db: Database, number: int, batch: list[FaceSequence], link: bool) -> None:
+        db.videos.add(number, batch)
         batch.clear()
         if link:
-            reidentify(self._db, str(self._pipeline.space), self._options.far)
+            reidentify(db, self.space, self._options.far)
 
 
 def _hash(source: str) -> str:

@@ -12,14 +12,12 @@ import numpy as np
 from openfaceplus import thresholds
 from openfaceplus.errors import ModelMissing
 from openfaceplus.pipeline import Pipeline
-from openfaceplus.sequences import Crop, FaceSequence, Seen
-from openfaceplus.stages.video_faces import found_faces, patch_of, unfit
+from openfaceplus.sequences import Crop, FaceSequence
+from openfaceplus.stages.video_looks import Here, Sight, follow
 from openfaceplus.threads import thread_count
 from openfaceplus.track.joining import Joiner, Likeness, Piece, parted, sequence_of
 from openfaceplus.track.settings import SequenceSettings
 from openfaceplus.track.tracker import Track, Tracker
-from openfaceplus.video.frames import Frame
-from openfaceplus.video.shots import Shots
 from openfaceplus.video.source import VideoSource
 
 Progress = Callable[[int, int | None], object]
@@ -49,7 +47,8 @@ class VideoSequences:
 
     To be walked through once. The pipeline's recipe is one of ``video_recipe``. One of ``every`` so
     many frames is looked at, of the first ``seconds``. With ``flawed`` faces that cannot be judged
-    are given too, as sequences without vectors whose ``flaw`` says why.
+    are given too, as sequences without vectors whose ``flaw`` says why. It is looked at here, or by
+    another ``sight``, which then says at which frames.
     """
 
     def __init__(
@@ -62,12 +61,13 @@ class VideoSequences:
         seconds: float | None = None,
         flawed: bool = False,
         progress: Progress | None = None,
+        sight: Sight | None = None,
     ) -> None:
         self.report = VideoReport()
-        self._video, self._pipeline = video, pipeline
+        self._video = video
         self._settings = settings or SequenceSettings()
         self._flawed, self._progress = flawed, progress
-        self._frames = video.frames(every, seconds)
+        self._sight = sight or Here(video, pipeline, every, seconds)
         expected = video.info.frames
         if expected is not None and seconds is not None and video.info.duration:
             expected = round(expected * min(1.0, seconds / video.info.duration))
@@ -77,18 +77,16 @@ class VideoSequences:
         self._joiner = Joiner(self._settings, likeness_of(pipeline))
 
     def __iter__(self) -> Iterator[FaceSequence]:
-        report, shots = self.report, Shots()
+        report = self.report
         with ThreadPoolExecutor(thread_count(None) + 1) as executor:
             try:
-                for frame, faces in found_faces(self._frames, self._pipeline, executor):
-                    cut = shots.begins(frame.pixels)
-                    self._follow(frame, faces, cut)
-                    self._embed(self._tracker.ended(), executor)
-                    report.shots += cut
-                    yield from self._give(self._joined(frame.time, everything=cut))
+                for look in self._sight.looks(executor):
+                    self._embed(follow(self._tracker, look), executor)
+                    report.shots += look.cut
+                    yield from self._give(self._joined(look.time, everything=look.cut))
                     report.frames += 1
-                    report.seconds = frame.time
-                    report.faces += len(faces)
+                    report.seconds = look.time
+                    report.faces += len(look.faces)
                     if self._progress is not None:
                         self._progress(report.frames, self._expected)
                 self._embed(self._tracker.ended(True), executor)
@@ -98,15 +96,6 @@ class VideoSequences:
         report.remarks += self._video.remarks
         if not report.faces:
             report.remarks.append(f"{self._video.name}: no face was found")
-
-    def _follow(self, frame: Frame, faces: list[Seen], cut: bool) -> None:
-        """Give a frame's faces to their tracks, and keep the pixels of the best."""
-        full: np.ndarray | None = None
-        tracks = self._tracker.update(frame.time, faces, cut)
-        for seen, track in zip(faces, tracks, strict=True):
-            if track.wants(seen):
-                full = frame.full() if full is None else full
-                track.keep(seen, patch_of(full, seen))
 
     def _embed(self, tracks: list[Track], executor: Executor) -> None:
         """Embed tracks that ended while others are followed."""
@@ -149,17 +138,11 @@ class VideoSequences:
     def _pieces(self, track: Track) -> list[Piece]:
         """A track with its best faces embedded, parted where it goes over to another person."""
         kept = sorted(track.kept.values(), key=lambda one: one[0].time)
-        found = self._pipeline.look(
-            [patch for _, (patch, _) in kept],
-            known=[[face] for _, (_, face) in kept],
-            chips=True,
-        )
         judged, flaw = [], None
-        for (seen, _), one in zip(kept, found, strict=True):
-            pixels = one.or_raise().chips[0].pixels
-            flaw = one.flaws[0] or unfit(one.faces[0], pixels)
-            if flaw is None:
-                judged.append((seen, pixels, one.vectors[0]))
+        for (seen, _), view in zip(kept, self._sight.views(kept), strict=True):
+            flaw = view.flaw
+            if view.pixels is not None and view.vector is not None:
+                judged.append((seen, view.pixels, view.vector))
         crops = tuple(Crop(seen.time, seen.quality, pixels) for seen, pixels, _ in judged)
         vectors = np.array([vector for *_, vector in judged], np.float32)
         piece = Piece(tuple(track.seen), tuple(track.ease), crops, vectors, flaw)

@@ -50,8 +50,12 @@ class Clock:
     """
 
     def __init__(self, start: float, step: float) -> None:
-        self._start, self._step = start, step
+        self.start, self._step = start, step
         self._last: float | None = None
+
+    def again(self) -> None:
+        """Forget which frames there were, but not when the video began."""
+        self._last = None
 
     def time(self, picture: Any) -> float:
         """When a frame, the next one, is shown."""
@@ -61,12 +65,12 @@ class Clock:
         if said is None:
             time = 0.0 if last is None else last + self._step
         elif last is None:
-            self._start = min(self._start, said)
-            time = said - self._start
+            self.start = min(self.start, said)
+            time = said - self.start
         else:
-            time = said - self._start
+            time = said - self.start
             if time <= last - _JUMP:  # another clock: of recordings that were joined
-                self._start = said - last - self._step
+                self.start = said - last - self._step
                 time = last + self._step
             elif time <= last:
                 time = last + _TICK

@@ -145,7 +145,7 @@ def _check_file(source: str, name: str) -> None:
         status = os.stat(source)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise VideoError(f"{name}: {why}", remedy="check the name") from error
+        raise VideoError(f"{name}: {why}{hosts.there()}", remedy="check the name") from error
     if stat.S_ISDIR(status.st_mode):
         raise VideoError(f"{name}: it is a folder", remedy="name one video")
     if not stat.S_ISREG(status.st_mode):

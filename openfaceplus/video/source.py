@@ -6,15 +6,19 @@ PyAV, which brings FFmpeg, decodes on all cores.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 from openfaceplus.errors import UsageError, VideoError
 from openfaceplus.extras import require
 from openfaceplus.files import shown
+from openfaceplus.video.decoder import Decoder
 from openfaceplus.video.frames import Clock, Frame, Upright
 from openfaceplus.video.opening import is_live, open_container
+from openfaceplus.video.parts import Part, Parts, divided
 from openfaceplus.words import counted
 
 LONG_SIDE = 640
@@ -67,17 +71,18 @@ def open_video(source: str | os.PathLike[str], *, name: str | None = None) -> Vi
 class VideoSource:
     """An open video: ``info`` says what it is, and ``remarks`` what was odd in what was read.
 
-    ``name`` is what messages call it, ``start`` where it begins on its own clock, in seconds.
+    ``name`` is what messages call it, ``file`` where it is read from, ``start`` where it begins on
+    its own clock, in seconds.
     """
 
     def __init__(self, source: str, name: str | None = None) -> None:
         self.remarks: list[str] = []
-        self.name = shown(name or source)
+        self.name, self.file = shown(name or source), source
         self._container = open_container(source, name)
         try:
             self._stream = self._pictures()
-            self._skipped = 0
-            self._given = self._decoded()
+            self.decoder = Decoder(self._container, self._stream, source, self.remarks)
+            self._given = self.decoder.pictures()
             self._first = self._next()
             if self._first is None:
                 raise VideoError(
@@ -99,13 +104,18 @@ class VideoSource:
         self._container.close()
 
     def frames(
-        self, every: int = 1, seconds: float | None = None, long_side: int = LONG_SIDE
+        self,
+        every: int = 1,
+        seconds: float | None = None,
+        long_side: int = LONG_SIDE,
+        part: Part | None = None,
     ) -> Iterator[Frame]:
         """Each frame, or the first of ``every`` so many, in order, of the first ``seconds``.
 
-        The reduced copy has ``long_side`` pixels at most. To be walked through once. A file that is
-        cut short or damaged ends early, or lacks frames, and ``remarks`` then says so. Raises
-        UsageError for numbers that make no sense.
+        The reduced copy has ``long_side`` pixels at most. Of one ``part`` of the video they are
+        those that all of it would give there. To be walked through once. A file that is cut short
+        or damaged ends early, or lacks frames, and ``remarks`` then says so. Raises UsageError for
+        numbers that make no sense.
         """
         if every < 1:
             raise UsageError(
@@ -115,24 +125,70 @@ class VideoSource:
             raise UsageError(
                 f"{seconds:g} seconds are none", field="seconds", remedy="give more than 0"
             )
-        return self._frames(every, seconds, long_side)
+        return self._frames(every, seconds, long_side, part)
 
-    def _frames(self, every: int, seconds: float | None, long_side: int) -> Iterator[Frame]:
+    def parts(self, length: float, seconds: float | None = None) -> Parts:
+        """Parts of a file, about ``length`` seconds long, that can be read apart from each other;
+        of its first ``seconds``."""
+        with closing(open_container(self.file, self.name)) as container:
+            found = divided(container, container.streams[self._stream.index], length)
+        if seconds is None:
+            return found
+        end = self._ticks(seconds)
+        early = [one for one in found.parts if one.start is None or one.start <= end]
+        return replace(found, parts=tuple(early))
+
+    def frames_at(self, times: Sequence[float], keyframes: Sequence[int]) -> Iterator[Frame]:
+        """The frames of just these times, which rise, as ``frames`` gave them; ``keyframes`` are
+        those of ``parts``. Before or in place of ``frames``."""
+        starts = [max(0, bisect_right(keyframes, self._ticks(time)) - 1) for time in times]
+        for start in sorted(set(starts)):
+            wanted = [time for time, one in zip(times, starts, strict=True) if one == start]
+            self._go_to(keyframes[start])
+            for picture in self._given:
+                time = self._clock.time(picture)
+                if time in wanted:
+                    yield self._frame(time, picture, LONG_SIDE)
+                if time >= wanted[-1]:
+                    break
+
+    def _frames(
+        self, every: int, seconds: float | None, long_side: int, of: Part | None
+    ) -> Iterator[Frame]:
+        part = of or Part()
+        if part.start is not None:
+            self._go_to(part.start)
+        number, time = part.number, 0.0
+        picture, self._first = self._first or self._next(), None
+        while picture is not None:
+            if part.end is not None and picture.pts >= part.end:
+                return
+            time = self._clock.time(picture)
+            if seconds is not None and time >= seconds:
+                return
+            if number % every == 0:
+                yield self._frame(time, picture, long_side)
+            number += 1
+            picture = self._next()
+        if of is None:
+            self.lacks(self.decoder.skipped)
+        self._say_if_short(time)
+
+    def _frame(self, time: float, picture: Any, long_side: int) -> Frame:
         upright = self._upright
         scale = max(1.0, max(upright.width, upright.height) / long_side)
         size = max(1, round(upright.width / scale)), max(1, round(upright.height / scale))
-        number, time = 0, 0.0
-        picture, self._first = self._first, None
-        while picture is not None:
-            time = self._clock.time(picture)
-            if seconds is not None and time >= seconds:
-                break
-            if number % every == 0:
-                yield Frame(time, upright.pixels(picture, *size), scale, picture, upright)
-            number += 1
-            picture = self._next()
-        else:
-            self._say_what_is_missing(time)
+        return Frame(time, upright.pixels(picture, *size), scale, picture, upright)
+
+    def _ticks(self, time: float) -> int:
+        """A time in seconds on the stream's own clock."""
+        return round((time + self._clock.start) / float(self._stream.time_base))
+
+    def _go_to(self, keyframe: int) -> None:
+        """Have pictures be decoded from a keyframe on."""
+        self._first = None
+        self._clock.again()
+        self._given = self.decoder.pictures(keyframe)
 
     def _pictures(self) -> Any:
         """The stream of pictures, ready to be decoded. Raises VideoError if there is none."""
@@ -174,6 +230,8 @@ class VideoSource:
             start = float(picture.pts * picture.time_base)
         self.start = start or 0.0
         self._clock = Clock(self.start, 1 / float(rate or _RATE))
+        self._clock.time(picture)
+        self._clock.again()
         aspect = stream.sample_aspect_ratio
         turns = round(picture.rotation / 90) % 4
         width, height = picture.width, picture.height
@@ -191,32 +249,13 @@ class VideoSource:
     def _next(self) -> Any:
         return next(self._given, None)
 
-    def _decoded(self) -> Iterator[Any]:
-        """Pictures in order of presentation; what cannot be decoded is counted and left out."""
-        import av
+    def lacks(self, pieces: int) -> None:
+        """Add a remark about so many pieces that could not be decoded, if there are some."""
+        if pieces:
+            self.remarks.append(f"{self.name}: {counted(pieces, 'piece')} could not be decoded")
 
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError as error:
-                why = shown(str(error.strerror or error))
-                self.remarks.append(f"{self.name}: cannot be read to its end ({why})")
-                packet = None
-            try:
-                yield from self._stream.codec_context.decode(packet)
-            except av.error.EOFError:
-                return
-            except av.error.FFmpegError:
-                self._skipped += 1
-            if packet is None:
-                return
-
-    def _say_what_is_missing(self, last: float) -> None:
-        """Add remarks about what could not be decoded, after a frame at ``last`` was the last."""
-        if self._skipped:
-            pieces = counted(self._skipped, "piece")
-            self.remarks.append(f"{self.name}: {pieces} could not be decoded")
+    def _say_if_short(self, last: float) -> None:
+        """Add a remark if the frame at ``last`` should not be the last."""
         end = self.info.duration
         if self._stream.duration:
             length = (self._stream.start_time or 0) + self._stream.duration
