@@ -22,6 +22,8 @@ CANDIDATES, _MOST = 200, 1000
 with 200 97.7% in twice the time (benchmarks/database.py --candidates); and the most allowed."""
 
 _KINDS = ("sequence", "template")
+_LINKS = 768  # bytes that a row takes beside its vector while an index is made
+_MEMORY = (1024, 4096)  # MiB for that, at least and at most
 
 
 def search(
@@ -103,18 +105,21 @@ def index(database: Database, rows: int = INDEXED_FROM) -> list[str]:
                 f"((value::halfvec({dimensions})) halfvec_cosine_ops) "
                 f"WHERE space = {number} AND {kind} IS NOT NULL"
             )
+            memory = min(max(_MEMORY[0], count * (2 * dimensions + _LINKS) >> 20), _MEMORY[1])
             try:
-                _build(database, definition)
+                _build(database, definition, memory)
             except DatabaseError as error:
                 if "shared memory" not in error.problem:
                     raise
-                _build(database, definition, workers=0)  # a container may give it little
+                # A container may give it little.
+                _build(database, definition, _MEMORY[0], workers=0)
             made.append(name)
     return made
 
 
-def _build(database: Database, definition: str, workers: int = 2) -> None:
+def _build(database: Database, definition: str, memory: int, workers: int = 2) -> None:
+    """``memory`` is in MiB; an index that does not fit into it takes many times as long."""
     with database.transaction():
-        database.run("SET LOCAL maintenance_work_mem = '1GB'")
+        database.run(f"SET LOCAL maintenance_work_mem = '{memory}MB'")
         database.run(f"SET LOCAL max_parallel_maintenance_workers = {workers}")
         database.run(definition)
