@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from openfaceplus import embedding, errors, recipe, training  # noqa: E402
 from openfaceplus.stages import align, embedder_folder, training_data  # noqa: E402
+from openfaceplus.stages.summary import no_progress  # noqa: E402
 from openfaceplus.stages.trainable import build, trainable  # noqa: E402
 from openfaceplus.training import losses, mining, networks  # noqa: E402
 from openfaceplus.training.changes import changed  # noqa: E402
@@ -191,7 +192,7 @@ def toy(settings, people=6, photos=4):
     def draw(generator):
         return mining.people_batches(labels, 3, photos, generator)
 
-    batches = Batches(draw, lambda items: chips[items], torch.tensor(labels), 2)
+    batches = Batches(draw, lambda items, *_: (chips[items], labels[items]), 2)
 
     def score(embed):
         vectors = embed(chips.astype(np.uint8))
@@ -298,6 +299,25 @@ def test_a_student_of_photos_becomes_an_embedder(people, tmp_path):
     assert json.loads(call(*words).stdout)["epochs"] == 2
     assert (folder / "weights.pt").read_bytes() == before
     assert "other settings" in refused(*words, "--seed", 1)
+
+
+def test_a_blend_of_two_faces_has_vectors_like_both(people, tmp_path):
+    own = replace(recipe.recipe(), chip=trainable("small").spec.chip)
+    faces = training_data.load_faces(people, tmp_path, own, 1, no_progress)
+    teacher = replace(recipe.recipe(embedder="dlib"), views=6)
+    every = np.arange(len(faces.chips))
+    lesson = training_data.Lesson(
+        faces, every, tmp_path / "teacher", teacher, jobs=1, progress=no_progress
+    )
+    items = np.arange(len(lesson.training))
+    chips, vectors = lesson.blended(items, 0, np.random.default_rng(0))
+    assert (chips == lesson.chips).all() and (vectors == lesson.vectors).all()
+    chips, vectors = lesson.blended(items, 1, np.random.default_rng(0))
+    assert chips.shape == lesson.chips.shape and (chips != lesson.chips).any((1, 2, 3)).all()
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    likeness = vectors @ lesson.vectors.T
+    strangers = faces.people[lesson.training][:, None] != faces.people[lesson.training]
+    assert np.diag(likeness).mean() > 0.3 > likeness[strangers].mean() + 0.2
 
 
 def test_people_are_kept_apart_by_name(people, tmp_path):

@@ -81,6 +81,11 @@ def _add_lesson(to: argparse.ArgumentParser) -> None:
         help="weight of the likeness between faces beside the numbers (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
+        "--blend", type=float, default=0.7, metavar="SHARE",
+        help="share of faces that are laid over others, so that there are more to learn the "
+        "teacher's numbers of; in the end half of it (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--loss", default="triplet", metavar="NAME",
         help="without a teacher: triplet, or one of pytorch-metric-learning's, such as arcface, "
         "cosface, proxy-anchor, contrastive, supcon (default: %(default)s)",
@@ -92,7 +97,7 @@ def _add_lesson(to: argparse.ArgumentParser) -> None:
     group.add_argument("--margin", type=float, default=0.2, help="the triplet loss's alpha (0.2)")
     group.add_argument("--people", type=int, default=16, help="people in a batch (default: 16)")
     group.add_argument("--photos", type=int, default=4, help="photos of each (default: 4)")
-    group.add_argument("--batch", type=int, default=32, help="faces in a teacher's batch (32)")
+    group.add_argument("--batch", type=int, default=64, help="faces in a teacher's batch (64)")
     group.add_argument(
         "--pairs", type=Path, metavar="FILE", help="check on the pairs of this file, as LFW's"
     )
@@ -127,6 +132,11 @@ def _add_loop(to: argparse.ArgumentParser) -> None:
         help="stop after N epochs without a better one (default: 0, never)",
     )  # fmt: skip
     group.add_argument(
+        "--average", type=float, default=0.999, metavar="SHARE",
+        help="keep the mean of the network over its last steps, each weighing so many times as "
+        "much as the next; 0: the network as it is (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--no-changes", action="store_true", help="train on the chips as they are, unchanged"
     )
     group.add_argument("--tensorboard", action="store_true", help="log for TensorBoard as well")
@@ -141,9 +151,9 @@ def _options(args: argparse.Namespace) -> TrainEmbedderOptions:
 
     loop = LoopSettings(
         args.epochs, args.rate, args.decay, args.schedule, args.precision, args.device, args.seed,
-        args.patience, not args.no_changes, tuple(args.freeze),
+        args.patience, args.average, not args.no_changes, tuple(args.freeze),
     )  # fmt: skip
-    same = ("network", "weights", "dim", "teacher", "relation", "batch", "loss", "mining",
+    same = ("network", "weights", "dim", "teacher", "relation", "blend", "batch", "loss", "mining",
             "margin", "people", "photos", "pairs", "detector", "tensorboard")  # fmt: skip
     given = {name: getattr(args, name) for name in same}
     return TrainEmbedderOptions(

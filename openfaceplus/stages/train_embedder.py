@@ -22,9 +22,9 @@ from openfaceplus.stages.trainable import build, trainable
 from openfaceplus.stages.training_data import (
     Check,
     Faces,
+    Lesson,
     held_out_by_chance,
     held_out_of_pairs,
-    lesson,
     load_faces,
 )
 
@@ -40,7 +40,8 @@ class TrainEmbedderOptions:
 
     ``network`` begins with ``weights``, a state dict, or by chance. With a ``teacher``, an
     embedder's name, its vectors are learned, and no names, ``batch`` faces at once; ``relation`` is
-    how much the cosines between faces count beside. Else the ``loss`` separates people: a batch is
+    how much the cosines between faces count beside, ``blend`` which share of the faces is laid over
+    others at the start (in the end: half of that). Else the ``loss`` separates people: a batch is
     ``photos`` photos of each of ``people``, ``mining`` and ``margin`` are the triplet loss's.
     ``pairs`` is a file as LFW's pairs.txt, whose ``folds`` (from 1) are held out; without it a
     tenth of the people is.
@@ -51,7 +52,8 @@ class TrainEmbedderOptions:
     dim: int = 128
     teacher: str | None = None
     relation: float = 0.1
-    batch: int = 32
+    blend: float = 0.7
+    batch: int = 64
     loss: str = "triplet"
     mining: str = "semi-hard"
     margin: float = 0.2
@@ -118,12 +120,10 @@ def train_embedder(
     Manifest("train-embedder", settings, counts, roots=[str(source.resolve())]).write(
         output / MANIFEST
     )
-    taught = None
-    if teacher:
-        training, taught = lesson(
-            faces, training, output / "teacher", teacher, jobs=jobs, progress=progress
-        )
-    trainer, batches = _prepare(faces, training, taught, options)
+    lesson = teacher and Lesson(
+        faces, training, output / "teacher", teacher, jobs=jobs, progress=progress
+    )
+    trainer, batches = _prepare(faces, training, lesson or None, options)
     if (output / CHECKPOINT).is_file():
         trainer.load(output / CHECKPOINT)
     with embedder_folder.Log(output, trainer.history, options.tensorboard) as log:
@@ -188,38 +188,57 @@ def _held_out(faces: Faces, options: TrainEmbedderOptions) -> Check:
 
 
 def _prepare(
-    faces: Faces, training: np.ndarray, taught: np.ndarray | None, options: TrainEmbedderOptions
+    faces: Faces, training: np.ndarray, lesson: Lesson | None, options: TrainEmbedderOptions
 ) -> tuple[Trainer, Batches]:
-    """What trains on the ``training`` faces, with the teacher's vectors if it ``taught`` any."""
-    import torch
+    """What trains: on the teacher's ``lesson``, or on the names of the ``training`` faces."""
+    if lesson is None:
+        dim, loss, batches = _of_names(faces, training, options)
+    else:
+        dim, loss, batches = _of_teacher(lesson, options)
+    from openfaceplus.training.loop import Trainer
 
-    from openfaceplus.training.loop import Batches, Trainer
-    from openfaceplus.training.losses import Distillation, named_loss
+    network = build(options.network, dim, options.loop.seed, options.weights)
+    return Trainer(network, loss, options.loop), batches
+
+
+def _of_names(
+    faces: Faces, training: np.ndarray, options: TrainEmbedderOptions
+) -> tuple[int, Any, Batches]:
+    from openfaceplus.training.loop import Batches
+    from openfaceplus.training.losses import named_loss
     from openfaceplus.training.mining import people_batches
 
     labels = np.unique(faces.people[training], return_inverse=True)[1]
-    dim = options.dim if taught is None else taught.shape[1]
-    network = build(options.network, dim, options.loop.seed, options.weights)
-    loss: Any = Distillation(options.relation)
-    if taught is None:
-        loss = named_loss(options.loss, labels.max() + 1, dim, options.mining, options.margin)
+    loss = named_loss(options.loss, labels.max() + 1, options.dim, options.mining, options.margin)
 
     def draw(chance: np.random.Generator) -> Iterator[np.ndarray]:
-        if taught is None:
-            yield from people_batches(labels, options.people, options.photos, chance)
-            return
-        order = chance.permutation(len(training))
-        size = min(options.batch, len(order))
-        for start in range(0, len(order) - size + 1, size):
-            yield order[start : start + size]
+        return people_batches(labels, options.people, options.photos, chance)
 
-    def chips(items: np.ndarray) -> np.ndarray:
-        pixels: np.ndarray = faces.chips[training[items]].astype(np.float32)
-        return pixels
+    def take(items: np.ndarray, *_: object) -> tuple[np.ndarray, np.ndarray]:
+        return faces.chips[training[items]].astype(np.float32), labels[items]
 
-    targets = torch.from_numpy(labels if taught is None else taught)
     count = sum(1 for _ in draw(np.random.default_rng(0)))
-    return Trainer(network, loss, options.loop), Batches(draw, chips, targets, count)
+    return options.dim, loss, Batches(draw, take, count)
+
+
+def _of_teacher(lesson: Lesson, options: TrainEmbedderOptions) -> tuple[int, Any, Batches]:
+    from openfaceplus.training.loop import Batches
+    from openfaceplus.training.losses import Distillation
+
+    size = min(options.batch, len(lesson.training))
+    starts = range(0, len(lesson.training) - size + 1, size)
+
+    def draw(chance: np.random.Generator) -> Iterator[np.ndarray]:
+        order = chance.permutation(len(lesson.training))
+        yield from (order[start : start + size] for start in starts)
+
+    def take(
+        items: np.ndarray, chance: np.random.Generator, done: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return lesson.blended(items, options.blend * (1 - done / 2), chance)
+
+    loss = Distillation(options.relation)
+    return lesson.vectors.shape[1], loss, Batches(draw, take, len(starts))
 
 
 def _validation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 from openfaceplus.errors import UsageError
 from openfaceplus.evaluate import metrics
 from openfaceplus.evaluate.protocols import Pair
-from openfaceplus.faces import ChipSpec, unit_length
+from openfaceplus.faces import Chip, ChipSpec, unit_length
 from openfaceplus.files import shown
 from openfaceplus.images import read_photo
+from openfaceplus.pipeline import Pipeline
 from openfaceplus.recipe import Recipe
 from openfaceplus.stages import align
 from openfaceplus.stages.embedded import embed_folder
@@ -125,29 +126,73 @@ def held_out_by_chance(faces: Faces, seed: int) -> Check:
     return Check(mine[one[taken]], mine[other[taken]], same[taken], folds)
 
 
-def lesson(
-    faces: Faces,
-    training: np.ndarray,
-    cache: Path,
-    recipe: Recipe,
-    *,
-    jobs: int | None,
-    progress: Progress,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the ``training`` faces (their numbers) the teacher of ``recipe`` finds too, and the
-    (n, dimensions) vectors of unit length that it gives them.
+class Lesson:
+    """What a teacher makes of the ``training`` faces (their numbers) that it finds too.
 
-    They have the mean over the faces taken off, by which all of them are alike. Raises UsageError
-    if it finds none.
+    Its vectors have the mean over the faces taken off, by which all of them are alike. ``chips``
+    (n, size, size, 3) are those of the student, ``vectors`` (n, dimensions) the teacher's in all
+    its views, of unit length. Raises UsageError if it finds none.
     """
-    found = embed_folder(faces.root, cache, recipe, jobs=jobs, progress=progress)
-    numbers = {photo: number for number, photo in enumerate(found.photos)}
-    places = np.array([numbers.get(faces.photos[face], -1) for face in training])
-    kept = (places >= 0) & found.usable[places]
-    if kept.sum() < 2:
-        raise UsageError("the teacher found no faces in these photos", field="teacher")
-    vectors = found.vectors[places[kept]]
-    return training[kept], unit_length(vectors - vectors.mean(0))
+
+    def __init__(
+        self,
+        faces: Faces,
+        training: np.ndarray,
+        cache: Path,
+        recipe: Recipe,
+        *,
+        jobs: int | None,
+        progress: Progress,
+    ) -> None:
+        found = embed_folder(faces.root, cache, recipe, jobs=jobs, progress=progress)
+        numbers = {photo: number for number, photo in enumerate(found.photos)}
+        places = np.array([numbers.get(faces.photos[face], -1) for face in training])
+        kept = (places >= 0) & found.usable[places]
+        if kept.sum() < 2:
+            raise UsageError("the teacher found no faces in these photos", field="teacher")
+        vectors = found.vectors[places[kept]]
+        self.training, self._mean = training[kept], vectors.mean(0)
+        self.vectors, self.chips = unit_length(vectors - self._mean), faces.chips[self.training]
+        chips = {row["photo"]: row["chip"] for row in align.read_alignment(cache / CHIPS)[1]}
+        self._seen = _read(chips[found.photos[place]] for place in places[kept])
+        self._teacher = Pipeline(replace(recipe, views=2), threads=1)
+
+    def blended(
+        self, items: np.ndarray, share: float, chance: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The (n, size, size, 3) float32 chips of the items, a ``share`` of them laid over others,
+        and the (n, dimensions) vectors of what came of it: there are more faces to learn from so
+        than there are photos."""
+        others = chance.integers(len(self.training), size=len(items))
+        shapes = chance.random((len(items), 4))
+        mixed = np.flatnonzero(shapes[:, 0] < share)
+        chips = self.chips[items].astype(np.float32)
+        vectors = self.vectors[items]
+        if len(mixed):
+            pair, shapes = (items[mixed], others[mixed]), shapes[mixed, 1:]
+            chips[mixed] = _laid_over(self.chips, *pair, shapes)
+            seen = _laid_over(self._seen, *pair, shapes).round().astype(np.uint8)
+            spec = self._teacher.recipe.chip
+            made = self._teacher.embed([[Chip(pixels, spec)] for pixels in seen])
+            vectors[mixed] = unit_length(made - self._mean)
+        return chips, vectors
+
+
+def _laid_over(
+    chips: np.ndarray, first: np.ndarray, second: np.ndarray, shapes: np.ndarray
+) -> np.ndarray:
+    """(n, size, size, 3) float32: two faces each, seen through each other, or the one's upper or
+    left part beside the other's; ``shapes`` (n, 3) of 0..1 say how."""
+    place = np.linspace(0, 1, chips.shape[1], dtype=np.float32)
+    weights = np.empty((len(first), *chips.shape[1:3], 1), np.float32)
+    for weight, (kind, where, width) in zip(weights, shapes, strict=True):
+        edge = 1 / (1 + np.exp((0.35 + 0.3 * where - place) / (0.02 + 0.1 * width)))
+        if kind < 0.67:
+            weight[:] = 0.25 + 0.25 * where
+        else:
+            weight[:] = edge[:, None, None] if kind < 0.87 else edge[None, :, None]
+    mixed: np.ndarray = chips[first] * (1 - weights) + chips[second] * weights
+    return mixed
 
 
 def _read(paths: Iterable[str]) -> np.ndarray:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from openfaceplus.errors import StorageError, TrainingError, UsageError
 from openfaceplus.files import atomic_write, shown
@@ -25,14 +27,18 @@ from openfaceplus.training.networks import freeze, set_learning
 
 SCHEDULES = ("one-cycle", "cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16")
-_WARM = 0.2  # of a one-cycle schedule is its rise
+_WARM = 0.05  # of a one-cycle schedule is its rise
+_CALM = 0.8  # of the way: from there on half of a batch is not changed
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
     """How to train. ``rate`` is the greatest learning rate, ``patience`` after how many epochs
     without a better validation to stop (0: never), ``frozen`` the beginnings of the names of
-    parameters that stay."""
+    parameters that stay. What is validated and kept is the mean of the network over its last steps,
+    each of which weighs ``average`` times as much as the next (0: the network itself)."""
 
     epochs: int = 30
     rate: float = 2e-3
@@ -42,19 +48,19 @@ class LoopSettings:
     device: str = "auto"
     seed: int = 0
     patience: int = 0
+    average: float = 0.999
     augment: bool = True
     frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batches:
-    """What an epoch trains on. ``draw`` gives numbers of items in batches, ``chips`` the (n, size,
-    size, 3) float32 pixels of items, ``targets`` what the loss compares them with; ``count`` is
-    how many batches an epoch has at most."""
+    """What an epoch trains on. ``draw`` gives numbers of items in batches; ``take`` their (n, size,
+    size, 3) float32 pixels and what the loss compares them with, given also the share of all steps
+    that is done; ``count`` is how many batches an epoch has at most."""
 
     draw: Callable[[np.random.Generator], Iterator[np.ndarray]]
-    chips: Callable[[np.ndarray], np.ndarray]
-    targets: Tensor
+    take: Callable[[np.ndarray, np.random.Generator, float], tuple[np.ndarray, np.ndarray]]
     count: int
 
 
@@ -98,6 +104,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(
             [*learning, *own], settings.rate, weight_decay=settings.decay
         )
+        self.averaged = AveragedModel(network, avg_fn=self._average, use_buffers=True)
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
 
@@ -117,22 +124,24 @@ class Trainer:
             score = validate(self.embed)
             row = Epoch(len(self.history) + 1, loss, rate, score, time.monotonic() - started)
             if not self.best or score > max(old.score for old in self.history):
-                self.best = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+                kept = self.averaged.module.state_dict()
+                self.best = {k: v.detach().clone() for k, v in kept.items()}
             self.history.append(row)
             if checkpoint is not None:
                 self._save(checkpoint)
             each(row)
-        self.network.load_state_dict(self.best)
-        self.network.eval()
+        for network in (self.network, self.averaged.module):
+            network.load_state_dict(self.best)
+            network.eval()
 
     def embed(self, pixels: np.ndarray, batch: int = 128) -> np.ndarray:
         """(n, size, size, 3) uint8 chips to (n, dim) float32 in full precision."""
-        self.network.eval()
+        network = self.averaged.module.eval()
         made = []
         with torch.inference_mode():
             for start in range(0, len(pixels), batch):
                 part = torch.tensor(pixels[start : start + batch], device=self.device)
-                made.append(self.network(part).float().cpu().numpy())
+                made.append(network(part).float().cpu().numpy())
         return np.concatenate(made)
 
     def load(self, checkpoint: Path) -> None:
@@ -140,6 +149,7 @@ class Trainer:
         try:
             kept: dict[str, Any] = torch.load(checkpoint, self.device, weights_only=True)
             self.network.load_state_dict(kept["network"])
+            self.averaged.load_state_dict(kept["averaged"])
             self.optimiser.load_state_dict(kept["optimiser"])
             if isinstance(self.loss, nn.Module):
                 self.loss.load_state_dict(kept["loss"])
@@ -161,6 +171,7 @@ class Trainer:
     def _save(self, checkpoint: Path) -> None:
         kept = {
             "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "loss": self.loss.state_dict() if isinstance(self.loss, nn.Module) else {},
             "best": self.best,
@@ -183,14 +194,21 @@ class Trainer:
         set_learning(self.network)
         losses: list[float] = []
         rate = 0.0
-        for number, items in enumerate(batches.draw(chance)):
-            rate = self._rate((epoch * batches.count + number) / (settings.epochs * batches.count))
+
+        def steps() -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+            for number, items in enumerate(batches.draw(chance)):
+                done = (epoch + number / batches.count) / settings.epochs
+                yield done, *batches.take(items, chance, done)
+
+        for done, pixels, wanted in _ahead(steps()):
+            rate = self._rate(done)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
-            chips = torch.from_numpy(batches.chips(items)).to(self.device)
+            chips = torch.from_numpy(pixels).to(self.device)
             if settings.augment:
-                chips = changed(chips, changes)
-            targets = batches.targets[torch.from_numpy(items)].to(self.device)
+                count = len(chips) if done < _CALM else len(chips) // 2
+                chips = torch.cat([changed(chips[:count], changes), chips[count:]])
+            targets = torch.from_numpy(wanted).to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half()):
                 vectors = self.network(chips)
             loss = self.loss(vectors.float(), targets)
@@ -202,8 +220,14 @@ class Trainer:
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
+            self.averaged.update_parameters(self.network)
             losses.append(value)
         return float(np.mean(losses)), rate
+
+    def _average(self, mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
+        """The mean a step further; that of the first steps goes less far back."""
+        share = min(self.settings.average, (1 + int(steps)) / (10 + int(steps)))
+        return mean + (now - mean) * (1 - share)
 
     def _rate(self, done: float) -> float:
         """The learning rate after a share of all steps."""
@@ -221,6 +245,16 @@ class Trainer:
         if self.device.type == "cuda":
             return bool(torch.cuda.is_bf16_supported())
         return bool(getattr(torch.cpu, "_is_amx_tile_supported", bool)())
+
+
+def _ahead(items: Iterable[Made]) -> Iterator[Made]:
+    """The items, the next one of which a thread makes meanwhile."""
+    each = iter(items)
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, each, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, each, None)
+            yield item
 
 
 def device_of(name: str) -> torch.device:
