@@ -11,7 +11,7 @@ from openfaceplus import detect, embedding
 from openfaceplus.errors import StorageError, UsageError
 from openfaceplus.faces import ChipSpec
 from openfaceplus.files import possible
-from openfaceplus.weights import locate
+from openfaceplus.weights import find, locate
 from openfaceplus.weights.embedder_spec import EmbedderSpec, make_spec, read_spec
 from openfaceplus.weights.trained import trained_folder
 
@@ -177,14 +177,15 @@ def _spec(name: str, preset: EmbedderSpec | None, given: Any) -> EmbedderSpec:
 
 
 def profile_for(chip: ChipSpec) -> Recipe:
-    """The profile whose embedder takes such chips and whose weights are here, else the first.
+    """The profile whose embedder takes such chips and whose weights were brought, else the first.
 
     It is for chips of unknown origin, such as OpenFace's, and so finds faces as OpenFace does.
     """
     first, *others = PROFILES.values()
     for one in others:
         kind = embedding.kind_of(one.embedder)
-        if chip.template in kind.also and any(map(locate, kind.models)):
+        brought = (name for name in kind.models if find(name).package is None)
+        if chip.template in kind.also and any(map(locate, brought)):
             return one
     return first
 

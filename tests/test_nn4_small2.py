@@ -89,21 +89,32 @@ def test_every_kind_of_file_gives_the_same(tmp_path, from_pt, state, chips):
     assert embedding.create("openface", weights=files[1]).space.weights not in digests
 
 
-def test_weights_that_are_nowhere(tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENFACEPLUS_OFFLINE", "1")
-    monkeypatch.setenv("OPENFACEPLUS_MODELS", "")
-    with pytest.raises(ModelMissing, match=r"nn4\.small2\.v1\.pt"):
-        embedding.create("openface")
+def test_weights_that_are_nowhere(tmp_path):
     with pytest.raises(ModelMissing, match="absent"):
         embedding.create("openface", weights=tmp_path / "absent.t7")
     with pytest.raises(ModelMissing, match="no CSV"):
         embedding.create("openface", weights=tmp_path)
 
 
+def test_weights_come_with_the_package(portraits, monkeypatch):
+    monkeypatch.setenv("OPENFACEPLUS_OFFLINE", "1")
+    monkeypatch.setenv("OPENFACEPLUS_MODELS", "")
+    (first, *_), *others = (
+        sorted(one.iterdir()) for one in sorted((portraits / "train").iterdir())
+    )
+    mate = next(photos for photos in others if len(photos) > 1)
+    words = ("verify", "--profile", "openface", "--json")
+    same = json.loads(call(*words, *mate[:2]).stdout)
+    different = json.loads(call(*words, first, mate[0], expect=1).stdout)
+    assert same["same"] and not different["same"]
+    assert same["distance"] < different["distance"] - 0.2
+    assert "commercially" in refused(*words, *mate[:2], "--commercial")
+
+
 def test_the_weights_that_are_here_come_first(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENFACEPLUS_MODELS", str(tmp_path))
     for file, name in [
-        ("another.pt", "nn4.small2"),
+        ("another.pt", "nn4.small2-lfw"),
         ("nn4.small2.v1.t7", "nn4.small2-t7"),
         ("nn4.small2.v1.pt", "nn4.small2"),
     ]:

@@ -21,7 +21,8 @@ class OpenFaceNn4Small2(Embedder):
     """The network of OpenFace, in torch.
 
     Source: https://github.com/cmusatyalab/openface, Apache-2.0. Its weights are a ``.pt`` state
-    dict, the Lua ``.t7`` or a folder of CSVs.
+    dict, the Lua ``.t7`` or a folder of CSVs; where neither is here, those that openfaceplus
+    trained itself.
     """
 
     name = "openface-nn4.small2-v1"
@@ -30,7 +31,7 @@ class OpenFaceNn4Small2(Embedder):
     landmarks = 68
     dim = nn4_plan.DIM
     unit = True
-    models = ("nn4.small2", "nn4.small2-t7")
+    models = ("nn4.small2", "nn4.small2-t7", "nn4.small2-lfw")
 
     def __init__(
         self,
