@@ -11,13 +11,16 @@ from openfaceplus.video.opening import open_container
 
 
 class Decoder:
-    """Decodes a container's stream; ``skipped`` counts the pieces that could not be, and what else
-    is odd is added to ``remarks``."""
+    """Decodes a container's stream, which can be opened again as ``source`` and is called ``name``;
+    ``skipped`` counts the pieces that could not be, and what else is odd is added to ``remarks``.
+    """
 
-    def __init__(self, container: Any, stream: Any, source: str, remarks: list[str]) -> None:
+    def __init__(
+        self, container: Any, stream: Any, source: str, name: str, remarks: list[str]
+    ) -> None:
         self.skipped = 0
         self._container, self._stream = container, stream
-        self._source, self._remarks = source, remarks
+        self._source, self._name, self._remarks = source, name, remarks
         self._second = 1 / stream.time_base
 
     def pictures(self, start: int | None = None) -> Iterator[Any]:
@@ -32,7 +35,7 @@ class Decoder:
                 packet = next(packets, None)
             except av.error.FFmpegError as error:
                 why = shown(str(error.strerror or error))
-                self._remarks.append(f"{shown(self._source)}: cannot be read to its end ({why})")
+                self._remarks.append(f"{self._name}: cannot be read to its end ({why})")
                 packet = None
             try:
                 for picture in context.decode(packet):

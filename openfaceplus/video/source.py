@@ -81,7 +81,7 @@ class VideoSource:
         self._container = open_container(source, name)
         try:
             self._stream = self._pictures()
-            self.decoder = Decoder(self._container, self._stream, source, self.remarks)
+            self.decoder = Decoder(self._container, self._stream, source, self.name, self.remarks)
             self._given = self.decoder.pictures()
             self._first = self._next()
             if self._first is None:
