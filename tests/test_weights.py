@@ -132,7 +132,7 @@ def test_catalog_rows_are_sound():
 def test_models_that_come_with_pip(name, no_network):
     path = require(name)
     assert path == locate(name)
-    assert path.parent.parent.name == "face_recognition_models"
+    assert path.parent.parent.name == CATALOG[name].package
 
 
 def test_the_landmarks_package_is_never_imported(no_network):
