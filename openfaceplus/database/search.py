@@ -55,16 +55,19 @@ def nearest(
     probes = checked(vectors, dimensions)
     if k < 1:
         raise UsageError(f"k={k}: at least one match can be asked for", field="k")
-    within = "" if video is None else "AND video = %(video)s"
     # Space and dimensions are written out, as an index of theirs asks.
+    distance = order = f"value::halfvec({dimensions}) <=> %(probe)s"
+    within = ""
+    if video is not None:
+        # All of a video are compared: the index would find few of the right video.
+        within, order = "AND video = %(video)s", f"({distance}) + 0"
     query = (
-        f"SELECT found, 1 - distance FROM (SELECT {kind} AS found, "
-        f"value::halfvec({dimensions}) <=> %(probe)s AS distance FROM vector "
-        f"WHERE space = {number} AND {kind} IS NOT NULL {within} "
-        "ORDER BY distance LIMIT %(k)s) AS nearest ORDER BY distance, found"
+        f"SELECT found, 1 - distance FROM (SELECT {kind} AS found, {distance} AS distance "
+        f"FROM vector WHERE space = {number} AND {kind} IS NOT NULL {within} "
+        f"ORDER BY {order} LIMIT %(k)s) AS nearest ORDER BY distance, found"
     )
     with database.transaction():
-        # Without it an index gives up after a few rows of the wrong video.
+        # Without it an index gives up after a few rows that are there no more.
         database.run("SET LOCAL hnsw.iterative_scan = strict_order")
         database.run(f"SET LOCAL hnsw.ef_search = {min(_MOST, max(CANDIDATES, 2 * k))}")
         return [
