@@ -130,6 +130,7 @@ def test_train_makes_what_the_command_makes(tmp_path, astronaut):
     assert decision.name == "eileen"
 
 
+@pytest.mark.heavy
 def test_a_script_needs_no_guard(tmp_path):
     """Worker processes must not run the script that started them again."""
     people(tmp_path / "photos", eileen=3)

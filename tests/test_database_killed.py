@@ -99,6 +99,7 @@ def test_two_indexers_of_the_same_videos(tmp_path):
     check(tmp_path / "db")
 
 
+@pytest.mark.heavy
 def test_killed_three_times(tmp_path):
     killed(tmp_path / "db", 3, seed=1)
 

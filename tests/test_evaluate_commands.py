@@ -143,6 +143,7 @@ def several(lfw: Path, to: Path, people: int) -> Path:
     return to
 
 
+@pytest.mark.heavy
 def test_people_are_held_out_where_there_is_no_stranger(lfw, output, tmp_path):
     many = several(lfw, tmp_path / "many", 8)
     made = measure("openset", many, "-o", tmp_path / "out")

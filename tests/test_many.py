@@ -44,7 +44,7 @@ def pile(tmp_path_factory) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize("multi", [(), ("--multi",)])
+@pytest.mark.parametrize("multi", [pytest.param((), marks=pytest.mark.heavy), ("--multi",)])
 def test_many_photos_are_named_as_one_by_one(model, pile, tmp_path, multi):
     words = ("infer", "-m", model, "--json", *multi, *pile)
     one = call(*words, "--jobs", 1, "--annotate", tmp_path / "one", expect=1)

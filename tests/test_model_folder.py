@@ -307,6 +307,7 @@ def test_adding_beside_removing(place, stubs, first):
         enrol.add(ModelFolder(model), "ada", place / "photos/ada", jobs=1)
 
 
+@pytest.mark.heavy
 def test_two_trainings_into_one_folder(place):
     words = [("train", place / source, "-o", place / "model", "--jobs", 1)
              for source in ("photos", "others")]  # fmt: skip

@@ -91,6 +91,7 @@ def test_facenet_pytorchs_file(state, network, folder):
     np.testing.assert_allclose(found, raw / np.linalg.norm(raw, axis=1, keepdims=True), **CLOSE)
 
 
+@pytest.mark.heavy
 def test_the_tutorials_keras_file(folder):
     import torch
 

@@ -139,6 +139,7 @@ def test_train_and_another_programs_classifier(place):
     call(*words, "--overwrite")
 
 
+@pytest.mark.heavy
 def test_mean_landmarks(place):
     for name in ("mean.csv", "std.csv"):
         replaced(

@@ -176,6 +176,7 @@ ASCII = {
 }  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_an_ascii_locale(enrolled, tmp_path):
     """Names are found by what tables and manifests say, and typed in; new ones are kept whole."""
     model, photos = tmp_path / "model", tmp_path / "photos"
@@ -208,6 +209,7 @@ def test_little_memory(enrolled, tmp_path, kilobytes):
     assert "ulimit -v" in lines[0] and "should not happen" not in lines[0]
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may unmount /dev/shm")
 def test_no_shared_memory(enrolled, tmp_path):
     words = ("train", enrolled / "photos", "-o", tmp_path / "m", "--jobs", 2)

@@ -124,6 +124,7 @@ def test_a_photo_changed_since_alignment_is_not_cut_by_old_landmarks(tmp_path):
     assert len(numbers(tmp_path / "e/reps.csv")) == 1
 
 
+@pytest.mark.heavy
 def test_any_number_of_processes_gives_the_same_bytes(tmp_path):
     root = people(tmp_path / "photos", a=10, b=10)
     for jobs in (1, 2):

@@ -61,6 +61,7 @@ def changes(folder: Path) -> list[tuple[str, str]]:
     return [(e["what"], e["state"]) for e in entries(folder / "audit.jsonl") if "change" in e]
 
 
+@pytest.mark.heavy
 def test_a_change_has_its_line_and_its_consent_though_the_server_was_killed(
     model, samples, tmp_path
 ):

@@ -109,12 +109,14 @@ def test_segments_give_what_the_whole_gives(film, whole, watchers):
         check_same(whole, followed(film, watchers, length))
 
 
+@pytest.mark.heavy
 def test_of_each_third_frame_and_the_first_seconds_as_well(film):
     with watching(Watcher, jobs=1, every=3, seconds=6.2) as pool:
         there = followed(film, pool, every=3, seconds=6.2)
     check_same(followed(film, every=3, seconds=6.2), there)
 
 
+@pytest.mark.heavy
 def test_what_no_segment_kept_is_looked_at_again(film, whole, watchers):
     """Of a face that lasts, each segment keeps views; the sequence keeps others too."""
     with open_video(film) as video, ThreadPoolExecutor(1) as executor:
@@ -169,6 +171,7 @@ def long(samples, tmp_path_factory) -> Path:
     return write_video(path, scene(70, draw, rate=2), rate=2, keyframes=10)
 
 
+@pytest.mark.heavy
 def test_the_command_writes_the_same_rows(long, tmp_path):
     """Several videos in hand, one of which cannot be read."""
     (tmp_path / "none.mp4").write_text("none")

@@ -217,7 +217,7 @@ with Workers(Toy, (3,), 2) as pool:
 }
 
 
-@pytest.mark.parametrize("form", ["file", "-c"])
+@pytest.mark.parametrize("form", ["file", pytest.param("-c", marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("use", USES)
 def test_it_works_without_a_guard(tmp_path, use, form):
     code = PROGRAM.format(USES[use])
@@ -295,6 +295,7 @@ def test_killing_a_worker_changes_nothing(crowd, tmp_path):
     assert rows(tmp_path / "whole/alignment.csv") == rows(tmp_path / "killed/alignment.csv")
 
 
+@pytest.mark.heavy
 def test_a_poisonous_photo_is_a_row_with_a_reason(crowd, tmp_path, monkeypatch):
     monkeypatch.setattr(align, "_Worker", toy_workers.PoisonedAlign)
     aligned = align.align(crowd, tmp_path / "chips", recipe(), jobs=2)
