@@ -20,6 +20,7 @@ from openfaceplus.stages import align
 from openfaceplus.stages.embedded import embed_folder
 from openfaceplus.stages.summary import Progress
 from openfaceplus.store.layout import CHIPS
+from openfaceplus.threads import once
 
 _SHARE = 0.1  # of people, held out where no pairs say who
 _MOST_PAIRS = 3000  # of either kind, of people held out
@@ -154,8 +155,13 @@ class Lesson:
         self.training, self._mean = training[kept], vectors.mean(0)
         self.vectors, self.chips = unit_length(vectors - self._mean), faces.chips[self.training]
         chips = {row["photo"]: row["chip"] for row in align.read_alignment(cache / CHIPS)[1]}
-        self._seen = _read(chips[found.photos[place]] for place in places[kept])
+        self._paths = [chips[found.photos[place]] for place in places[kept]]
         self._teacher = Pipeline(replace(recipe, views=2), threads=1)
+
+    @once
+    def _seen(self) -> np.ndarray:
+        """The teacher's chips of the same faces."""
+        return _read(self._paths)
 
     def blended(
         self, items: np.ndarray, share: float, chance: np.random.Generator
