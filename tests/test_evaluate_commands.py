@@ -214,6 +214,18 @@ def test_photos_left_out(lfw, pairs, output, tmp_path):
                                    tmp_path / "errata.txt", "--jobs", 1)  # fmt: skip
 
 
+def test_some_folds_alone_and_their_people(lfw, pairs, output, tmp_path):
+    lines = pairs.read_text().splitlines()
+    names = sorted({line.split("\t")[0] for line in lines[1:]})
+    other = {names[0]: names[1], names[1]: names[0]}
+    first = [f"{name}\t1\t3" for name in other] + [f"{a}\t1\t{b}\t2" for a, b in other.items()]
+    path = tmp_path / "pairs.txt"
+    path.write_text("\n".join(["3\t2", *lines[1:3], *lines[9:11], *first, *first]) + "\n")
+    made = measure("pairs", lfw, path, "-o", tmp_path / "out", "--folds", 2, 3, "--all")
+    assert made["pairs"] == 8 and made["people"] == made["all"]["people"] == 2
+    assert "no fold 4" in refused("evaluate", "pairs", lfw, path, "-o", output, "--folds", 1, 4)
+
+
 def test_somebody_whose_photos_all_failed_is_missed(lfw, output, tmp_path):
     root = Path(shutil.copytree(lfw, tmp_path / "few"))
     last = [folder for folder in sorted(root.iterdir()) if len(list(folder.iterdir())) == 5][-1]

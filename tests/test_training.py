@@ -328,6 +328,8 @@ def test_people_are_kept_apart_by_name(people, tmp_path):
     said = call(*words).stdout
     assert "people held out" in said and (tmp_path / "run" / "embedder.onnx").is_file()
     assert "no network" in refused(*words[:-6], "--network", "large", "-o", tmp_path / "other")
+    for flag in ("--blend", "--average"):
+        assert f"{flag}: 2 is not a share" in refused(*words, flag, 2)
     for option in ("--loss", "--mining", "--teacher"):
         assert "'none'" in refused(*words[:-4], option, "none", "-o", tmp_path / "other")
     assert not (tmp_path / "other").exists()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from openfaceplus.cli import common, options
 from openfaceplus.cli.output import finite, print_json, say
-from openfaceplus.remote import location
+from openfaceplus.remote import Location, location
 
 if TYPE_CHECKING:
     from openfaceplus.evaluate.protocols import Pair
@@ -34,6 +34,10 @@ def main(argv: list[str] | None = None) -> int:
     pairs = kinds.add_parser("pairs", help="one to one: LFW's pairs, or all against all")
     pairs.add_argument("folder", type=location, help="one folder of photos a person")
     pairs.add_argument("pairs", type=Path, help="a file in the format of LFW's pairs.txt")
+    pairs.add_argument(
+        "--folds", type=int, nargs="+", metavar="N",
+        help="only these of its folds, from 1, and the photos of their people (default: all)",
+    )  # fmt: skip
     pairs.add_argument("--all", action="store_true", help="also every photo against every other")
     pairs.add_argument(
         "--save-table", nargs="?", const=True, metavar="FILE",
@@ -97,7 +101,10 @@ def _evaluate(args: argparse.Namespace) -> int:
     leave_out = _lines(args.leave_out)
     measure: Callable[[EmbeddedFolder], dict[str, Any]]
     if args.kind == "pairs":
-        measure = partial(_pairs, args, groups, _read_pairs(args.pairs))
+        pairs = _read_pairs(args.pairs, args.folds)
+        measure = partial(_pairs, args, groups, pairs)
+        if args.folds:
+            leave_out |= _others(args.folder, pairs)
     else:
         measure = partial(_openset, args, groups, _openset_options(args, leave_out))
     report, data = (args.output / f"{args.kind}.{ending}" for ending in ("txt", "json"))
@@ -122,10 +129,23 @@ def _evaluate(args: argparse.Namespace) -> int:
     return common.OK
 
 
-def _read_pairs(path: Path) -> list[Pair]:
+def _read_pairs(path: Path, folds: Collection[int] | None) -> list[Pair]:
+    from openfaceplus.errors import UsageError
     from openfaceplus.evaluate.protocols import read_pairs
+    from openfaceplus.files import shown
 
-    return read_pairs(path)
+    pairs = read_pairs(path)
+    if missing := set(folds or ()) - {pair.fold + 1 for pair in pairs}:
+        raise UsageError(f"{shown(path)} has no fold {min(missing)}", field="folds")
+    return [pair for pair in pairs if not folds or pair.fold + 1 in folds]
+
+
+def _others(folder: Location, pairs: Sequence[Pair]) -> frozenset[str]:
+    """The photos of people who are in no pair."""
+    from openfaceplus.images import walk
+
+    people = {person for pair in pairs for person, _ in (pair.first, pair.second)}
+    return frozenset(str(file.path) for file in walk(folder) if file.person not in people)
 
 
 def _pairs(

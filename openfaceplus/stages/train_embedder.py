@@ -150,6 +150,9 @@ def _check(options: TrainEmbedderOptions) -> None:
 
     if min(options.batch, options.people, options.photos) < 2:
         raise UsageError("a batch has two faces at least", remedy="choose larger numbers")
+    for name, share in (("blend", options.blend), ("average", options.loop.average)):
+        if not 0 <= share <= 1:
+            raise UsageError(f"{share:g} is not a share from 0 to 1", field=name)
     device_of(options.loop.device)
     if options.teacher is None:
         named_loss(options.loss, 2, options.dim, options.mining, options.margin)
