@@ -176,15 +176,15 @@ class Lesson:
         vectors = self.vectors[items]
         if len(mixed):
             pair, shapes = (items[mixed], others[mixed]), shapes[mixed, 1:]
-            chips[mixed] = _laid_over(self.chips, *pair, shapes)
-            seen = _laid_over(self._seen, *pair, shapes).round().astype(np.uint8)
+            chips[mixed] = laid_over(self.chips, *pair, shapes)
+            seen = laid_over(self._seen, *pair, shapes).round().astype(np.uint8)
             spec = self._teacher.recipe.chip
             made = self._teacher.embed([[Chip(pixels, spec)] for pixels in seen])
             vectors[mixed] = unit_length(made - self._mean)
         return chips, vectors
 
 
-def _laid_over(
+def laid_over(
     chips: np.ndarray, first: np.ndarray, second: np.ndarray, shapes: np.ndarray
 ) -> np.ndarray:
     """(n, size, size, 3) float32: two faces each, seen through each other, or the one's upper or

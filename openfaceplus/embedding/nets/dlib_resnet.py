@@ -16,8 +16,7 @@ class DlibResnetModule(nn.Module):
         super().__init__()
         self.stem = _conv(weights.stem, stride=2, padding=0)
         self.blocks = nn.Sequential(*map(_Residual, weights.blocks))
-        self.last: Tensor
-        self.register_buffer("last", torch.tensor(weights.last))
+        self.last = nn.Parameter(torch.tensor(weights.last))
         self.eval().requires_grad_(False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -38,11 +37,16 @@ class _Residual(nn.Module):
         self.second = _conv(block.second, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        y, x = self.parts(x)
+        return F.relu_(y.add_(x))
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What is added up: the convolved map, and the input that went round."""
         y = self.second(F.relu_(self.first(x)))
         if self.block.down:
             x = F.pad(F.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.block.grow))
             y = F.pad(y, (0, self.block.short) * 2)
-        return F.relu_(y.add_(x))
+        return y, x
 
 
 def _conv(conv: Conv, stride: int, padding: int) -> nn.Conv2d:
