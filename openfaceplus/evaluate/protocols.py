@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,18 +26,19 @@ class Pair:
         return self.first[0] == self.second[0]
 
 
-def read_pairs(path: Path) -> list[Pair]:
-    """Read a file in LFW's ``pairs.txt`` format.
+def read_pairs(path: Path, folds: Collection[int] = ()) -> list[Pair]:
+    """Read a file in LFW's ``pairs.txt`` format: all its pairs, or those of some folds, from 1.
 
     Its first line gives the number of folds and of pairs of either kind in each. A line of three
     fields is a name and two numbers, one of four two names each with its number. Raises
-    StorageError for a file that cannot be read or is not of that form.
+    StorageError for a file that cannot be read or is not of that form, UsageError for a fold that
+    it lacks.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         head = [int(field) for field in lines[0].split()]
-        folds, each = head if len(head) == 2 else (1, *head)
-        if folds < 1 or each < 1:
+        count, each = head if len(head) == 2 else (1, *head)
+        if count < 1 or each < 1:
             raise ValueError("its first line promises no pair")
         pairs = []
         for i, line in enumerate(filter(str.strip, lines[1:])):
@@ -46,10 +47,12 @@ def read_pairs(path: Path) -> list[Pair]:
             pairs.append(Pair((name, int(fields[1])), (other, int(fields[-1])), i // (2 * each)))
     except (OSError, ValueError, IndexError) as error:
         raise StorageError(f"{path}: not a file of pairs as LFW's pairs.txt ({error})") from error
-    if len(pairs) != folds * 2 * each:
-        expected = folds * 2 * each
+    if len(pairs) != count * 2 * each:
+        expected = count * 2 * each
         raise StorageError(f"{path}: holds {len(pairs)} pairs and not the {expected} it promises")
-    return pairs
+    if missing := set(folds) - set(range(1, count + 1)):
+        raise UsageError(f"{path} has no fold {min(missing)}", field="folds")
+    return [pair for pair in pairs if not folds or pair.fold + 1 in folds]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

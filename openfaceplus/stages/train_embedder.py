@@ -111,7 +111,8 @@ def train_embedder(
         )
     faces = load_faces(source, output, recipe, jobs, progress)
     check = _held_out(faces, options)
-    held = np.isin(faces.people, faces.people[np.concatenate([check.first, check.second])])
+    judges, judged = check.alone()
+    held = np.isin(faces.people, faces.people[judges])
     training = np.flatnonzero(~held)
     counts = {
         "photos": len(training), "people": len(np.unique(faces.people[training])),
@@ -132,7 +133,7 @@ def train_embedder(
             log.add(row)
             each(row)
 
-        trainer.run(batches, _validation(faces, check), output / CHECKPOINT, after)
+        trainer.run(batches, _validation(faces.chips[judges], judged), output / CHECKPOINT, after)
     embedder_folder.write(output, trainer.network, options, recipe, trainer.history, counts)
     return TrainedEmbedder(output, trainer.history, counts)
 
@@ -185,9 +186,7 @@ def _teacher(options: TrainEmbedderOptions) -> Recipe:
 def _held_out(faces: Faces, options: TrainEmbedderOptions) -> Check:
     if options.pairs is None:
         return held_out_by_chance(faces, options.loop.seed)
-    pairs = read_pairs(options.pairs)
-    folds = {fold - 1 for fold in options.folds} or {pair.fold for pair in pairs}
-    return held_out_of_pairs(faces, pairs, folds)
+    return held_out_of_pairs(faces, read_pairs(options.pairs, options.folds))
 
 
 def _prepare(
@@ -245,15 +244,12 @@ def _of_teacher(lesson: Lesson, options: TrainEmbedderOptions) -> tuple[int, Any
 
 
 def _validation(
-    faces: Faces, check: Check
+    chips: np.ndarray, check: Check
 ) -> Callable[[Callable[[np.ndarray], np.ndarray]], float]:
     """The accuracy on people who are not trained on, of the chip alone: a mirrored view would take
     as long again."""
-    used, places = np.unique(np.concatenate([check.first, check.second]), return_inverse=True)
-    own = replace(check, first=places[: len(check.first)], second=places[len(check.first) :])
-    chips = faces.chips[used]
 
     def score(embed: Callable[[np.ndarray], np.ndarray]) -> float:
-        return own.accuracy(embed(chips))
+        return check.accuracy(embed(chips))
 
     return score

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +47,12 @@ class Check:
     same: np.ndarray
     folds: np.ndarray
 
+    def alone(self) -> tuple[np.ndarray, Check]:
+        """The numbers (n,) of the faces that are compared, and the same pairs among these alone."""
+        used, places = np.unique(np.concatenate([self.first, self.second]), return_inverse=True)
+        first, second = np.split(places, 2)
+        return used, replace(self, first=first, second=second)
+
     def accuracy(self, vectors: np.ndarray) -> float:
         """The mean accuracy over folds, each at the others' best threshold, of the vectors (faces,
         dimensions) of all faces."""
@@ -81,8 +87,8 @@ def load_faces(
     return Faces(people, [row["photo"] for row in rows], chips, root)
 
 
-def held_out_of_pairs(faces: Faces, pairs: Sequence[Pair], folds: Collection[int]) -> Check:
-    """The pairs of ``folds`` (counted from 0) whose faces were found."""
+def held_out_of_pairs(faces: Faces, pairs: Sequence[Pair]) -> Check:
+    """The pairs whose faces were found."""
     index = {
         (person, Path(photo).stem.removeprefix(f"{person}_").lstrip("0")): number
         for number, (person, photo) in enumerate(zip(faces.people, faces.photos, strict=True))
@@ -92,7 +98,7 @@ def held_out_of_pairs(faces: Faces, pairs: Sequence[Pair], folds: Collection[int
         for pair in pairs
         for one, other in [((pair.first[0], str(pair.first[1])),
                             (pair.second[0], str(pair.second[1])))]
-        if pair.fold in folds and one in index and other in index
+        if one in index and other in index
     ]  # fmt: skip
     if len({fold for *_, fold in rows}) < 2:
         raise UsageError(
